@@ -1,0 +1,1 @@
+"""mechlearn: couple mechanism models of the Earth's surface with machine learning."""
