@@ -299,7 +299,62 @@ class Obey(Model):
 
         jacobian = jax.jacrev(residual)(point)
         gain = jacobian * spread
-        return unravel(point - gain.T @ jnp.linalg.solve(gain @ jacobian.T, residual(point)))
+        curvature = gain @ jacobian.T
+        # A law already obeyed (a bound not touched) has no slope there: the ridge keeps the system solvable.
+        ridge = 1e-9 * jnp.eye(len(curvature), dtype=curvature.dtype)
+        return unravel(point - gain.T @ jnp.linalg.solve(curvature + ridge, residual(point)))
+
+
+class Rename(Model):
+    """A model whose outputs carry other names, so that several of a kind can stand side by side.
+
+    Raises `ValueError` for a name the model does not give.
+    """
+
+    model: Model
+    names: dict[str, str] = eqx.field(static=True)
+
+    def __check_init__(self) -> None:
+        unknown = set(self.names) - set(named(self.model.outputs))
+        if unknown:
+            raise ValueError(f"Rename: {sorted(unknown)} are no outputs of {type(self.model).__name__}")
+
+    @property
+    def inputs(self) -> tuple[Variable, ...]:
+        return self.model.inputs
+
+    @property
+    def outputs(self) -> tuple[Variable, ...]:
+        return tuple(replace(v, name=self.names.get(v.name, v.name)) for v in self.model.outputs)
+
+    def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
+        return {self.names.get(name, name): value for name, value in self.model(fields, key=key).items()}
+
+
+class Mean(Model):
+    """Models side by side: the outputs they share are averaged.
+
+    `y = (y_1 + ... + y_n) / n`, the ensemble mean; each part keeps its own inputs.
+    """
+
+    parts: tuple[Model, ...]
+    inputs: tuple[Variable, ...] = eqx.field(static=True)
+    outputs: tuple[Variable, ...] = eqx.field(static=True)
+
+    def __init__(self, *parts: Model):
+        self.parts = parts
+        self.inputs = union(*(part.inputs for part in parts), where="Mean inputs")
+        shared = set.intersection(*(set(named(part.outputs)) for part in parts))
+        if not shared:
+            raise ValueError("Mean: the models share no output; rename one, or name what they have in common alike")
+        everything = union(*([v for v in part.outputs if v.name in shared] for part in parts), where="Mean outputs")
+        self.outputs = everything
+
+    def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
+        require(fields, self.inputs, "Mean")
+        keys = _keys(key, len(self.parts))
+        made = [part(_pick(fields, part.inputs), key=k) for part, k in zip(self.parts, keys, strict=True)]
+        return {v.name: sum(one[v.name] for one in made) / len(made) for v in self.outputs}
 
 
 class Trailing(Model):

@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import equinox as eqx
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
@@ -133,22 +133,31 @@ class Lesson(eqx.Module):
 
     `where` is a dotted path from the system's model ("" is the whole model, "parts.1.step"
     a part of a chain). `examples(model, fields, observed)` returns the inputs and targets of
-    that learner for one sample of the data.
+    that learner for one sample of the data. With `scale_only` they set its scales and no more,
+    for a learner that online teaching will do better by.
     """
 
     where: str = eqx.field(static=True)
     examples: Examples = eqx.field(static=True)
+    scale_only: bool = eqx.field(static=True, default=False)
+
+
+Stage = Literal["offline", "online", "surrogate"]
 
 
 class System(Model):
     """What every coupling returns: how it predicts, how it is judged beyond the data, how its learners are taught.
 
-    A system is itself a model, so a coupling takes one wherever it takes a mechanism or a learner.
+    `terms` are what training pays for beside the misfit, `lessons` what each learner is taught alone,
+    `stages` the order of teaching: each lesson in turn ("offline"), all leaves by gradient ("online"), or the
+    parameters of a model without gradients ("surrogate"); none once it is taught. A system is itself a model, so a
+    coupling takes one wherever it takes a mechanism or a learner; a system within another is taught first.
     """
 
     model: Model
     terms: tuple[Term, ...] = ()
     lessons: tuple[Lesson, ...] = ()
+    stages: tuple[Stage, ...] = eqx.field(static=True, default=("offline", "online"))
 
     @property
     def inputs(self) -> tuple[Variable, ...]:

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .parameters import is_parameter, to_physical, to_unbounded
 
-Loss = Callable[[Any, Any, PRNGKeyArray], Array]
+Loss = Callable[[Any, Any, PRNGKeyArray | None], Array]
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def descend(
     """Teach every free leaf of a model by stochastic gradient descent.
 
     `examples` answers `len()` and `take(indices) -> batch` inside a compiled function; the loss is
-    `loss(model, batch, key)`. Physical parameters move in their unbounded space. With `seeds=n` the
+    `loss(model, batch, key)`, with no key where it judges. Physical parameters move in their unbounded space. With `seeds=n` the
     model's arrays have a leading axis of n replicas, trained side by side in one compiled epoch.
     With a `checkpoint` path the state is written after every epoch (whole, then renamed) and found
     again there, so that a killed run goes on to the same numbers.
@@ -99,7 +99,7 @@ def descend(
                 break
             now = jax.vmap(jax.random.fold_in, (0, None))(keys, number)
             state, train_loss = epoch(state, held, examples, now)
-            valid_loss = train_loss if validation is None else judge(state.weights, held, validation, now)
+            valid_loss = train_loss if validation is None else judge(state.weights, held, validation)
             state = _keep_best(state, valid_loss, how.patience)
             history.append((np.asarray(train_loss), np.asarray(valid_loss)))
             _save(checkpoint, state, history, number + 1)
@@ -147,15 +147,15 @@ def _epoch(loss: Loss, fixed: Any, optimiser: optax.GradientTransformation, batc
 
 def _judge(loss: Loss, fixed: Any, batch_size: int):
     @eqx.filter_jit
-    def judge(weights, held, examples, keys):
+    def judge(weights, held, examples):
         blocks = jnp.array_split(jnp.arange(len(examples)), -(-len(examples) // batch_size))
         shares = jnp.asarray([len(block) / len(examples) for block in blocks])
 
-        def one_seed(w, h, key):
+        def one_seed(w, h):
             model = to_physical(eqx.combine(w, h, fixed))
-            return jnp.sum(shares * jnp.stack([loss(model, examples.take(block), key) for block in blocks]))
+            return jnp.sum(shares * jnp.stack([loss(model, examples.take(block), None) for block in blocks]))
 
-        return jax.vmap(one_seed)(weights, held, keys)
+        return jax.vmap(one_seed)(weights, held)
 
     return judge
 

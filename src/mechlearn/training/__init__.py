@@ -1,0 +1,1 @@
+"""Teaching systems, offline and online."""

@@ -1,0 +1,31 @@
+"""The lesson that most couplings share: a learner after a mechanism, taught to match what was observed."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..core import Fields, Lesson, Model, Variable
+from ..parameters import follow
+from .series import Untaught, along_time, join, output, reach, remembers
+
+
+def taught_after(
+    mechanism: Model, learner: Untaught | Model, inputs: Sequence[Variable], target: str, *, residual: bool = False
+) -> tuple[Model, Lesson]:
+    """A learner that stands behind a mechanism in a Chain, and its lesson: the observations, or what is left of them.
+
+    A learner with memory only takes its scales from the lesson; online teaching does the rest.
+    """
+    variable = output(mechanism, target)
+    wanted = replace(variable, bounds=(-float("inf"), float("inf"))) if residual else variable
+    model, where = along_time(learner, inputs, [wanted])
+
+    def examples(chain: Model, fields: Fields, observed: Fields) -> tuple[Fields, Fields]:
+        simulated = follow(chain, "parts.0")({v.name: fields[v.name] for v in mechanism.inputs})
+        known = reach(model_in(chain), where, {**fields, **simulated})
+        return known, {target: observed[target] - simulated[target] if residual else observed[target]}
+
+    def model_in(chain: Model) -> Model:
+        return follow(chain, "parts.1.parts.1" if residual else "parts.1")
+
+    path = join("parts.1.parts.1" if residual else "parts.1", where)
+    return model, Lesson(path, examples, scale_only=remembers(model, where))
