@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..core import Fields, Lesson, Model, Variable
+from ..core import Fields, Lesson, Model, System, Variable
 from ..parameters import follow
 from .series import Untaught, along_time, join, output, reach, remembers
 
@@ -29,3 +29,15 @@ def taught_after(
 
     path = join("parts.1.parts.1" if residual else "parts.1", where)
     return model, Lesson(path, examples, scale_only=remembers(model, where))
+
+
+def learned_alone(
+    mechanism: Model, learner: Untaught, *, target: str = "runoff", also: Sequence[Variable] = ()
+) -> System:
+    """The learner alone, on the forcing that the mechanism would read: the baseline every coupling must beat."""
+    model, where = along_time(learner, [*mechanism.inputs, *also], [output(mechanism, target)])
+
+    def examples(alone: Model, fields: Fields, observed: Fields) -> tuple[Fields, Fields]:
+        return reach(alone, where, fields), {target: observed[target]}
+
+    return System(model, lessons=(Lesson(where, examples, scale_only=remembers(model, where)),))

@@ -1,0 +1,122 @@
+"""What a finished run leaves behind: rows, predictions, the report."""
+
+from typing import Any
+
+import numpy as np
+
+from ..data.fields import Record, write_predictions
+from ..training.predict import predict
+from . import storage, tables
+from .config import RequestError
+from .problem import Job, make_split
+from .resolve import names
+from .run import Run, baselines
+
+
+def execute(run: Run) -> list[dict[str, Any]]:
+    """Do every job of a run (or find it done) and write results.json, predictions.nc and report.json."""
+    done = {job: run.result(job) for job in run.jobs()}
+    rows: list[dict[str, Any]] = []
+    predictions: dict[str, np.ndarray] = {}
+    for split, fraction in sorted({(job.split, job.fraction) for job in done}, key=lambda pair: (pair[0] != "main", pair[0], -pair[1])):
+        part = {job: result for job, result in done.items() if (job.split, job.fraction) == (split, fraction)}
+        scored, series = _score(run, part, split, fraction)
+        rows += scored
+        if (split, fraction) == ("main", 1.0):
+            predictions = series
+    storage.write_json(run.folder / "results.json", rows)
+    _write_predictions(run, predictions)
+    storage.write_json(run.folder / "report.json", _extras(run, done, rows))
+    return rows
+
+
+def applied(run: Run, record: Record, labels: list[str] | None) -> dict[str, dict[str, np.ndarray]]:
+    """Predict another record with what a run has taught: mean, spread over seeds, and whether its inputs were in the domain.
+
+    A run taught on all sites at once predicts any site; one taught site by site only the sites it knows.
+
+    Raises `RequestError` for a coupling the run does not have, or sites it was not taught on.
+    """
+    jobs = [job for job in run.jobs() if (job.split, job.fraction) == ("main", 1.0)]
+    known = list(dict.fromkeys(job.label for job in jobs))
+    if set(labels or ()) - set(known):
+        raise RequestError(f"the run has no {sorted(set(labels or ()) - set(known))}; it has: {', '.join(known)}")
+    together = len(run.groups()) == 1
+    strangers = [] if together else [site for site in record.sites if site not in run.record.sites]
+    if strangers:
+        raise RequestError(f"the run was taught site by site and does not know {strangers}; teach one with [experiment] sites = \"together\"")
+    made: dict[str, dict[str, np.ndarray]] = {}
+    for label in labels or known:
+        mine = [job for job in jobs if job.label == label and (together or job.sites[0] in record.sites)]
+        parts = [(record if together else record.at(job.sites), job) for job in mine]
+        each = [np.stack([predict(m, part, (run.target,))[run.target] for m in run.taught(job, part)]) for part, job in parts]
+        whole = np.concatenate(each, axis=1)
+        made[label] = {"value": whole.mean(axis=0), "standard_deviation": whole.std(axis=0)}
+    return made
+
+
+def _score(run: Run, part: dict[Job, dict[str, np.ndarray]], split: str, fraction: float):
+    record, target = run.record, run.target
+    masks = make_split(record, run.splits[split], fraction)
+    observed, units = record.observed[target], record.variables[target].units
+    series = {**_gathered(run, part), **(baselines(record, target, masks.train) if fraction == 1.0 else {})}
+    rows: list[dict[str, Any]] = []
+    for label, predicted in series.items():
+        jobs = [job for job in part if job.label == label]
+        cost = {"seconds": float(sum(part[j]["seconds"] for j in jobs)), "peak_mb": float(max((part[j]["peak_mb"] for j in jobs), default=0.0))}
+        told = tables.describe(run.settings, jobs[0].coupling if jobs else {}, label)
+        for name, mask in (("test", masks.test), ("validation", masks.validation)):
+            judged = np.where(mask, observed, np.nan)
+            if np.isfinite(judged).any() and (name == "test" or fraction == 1.0):
+                about = {**told, "split": split, "part": name, "fraction": fraction, **cost}
+                rows += tables.rows_of(about, predicted, judged, record.time, record.sites, units)
+    judged = np.where(masks.test, observed, np.nan)
+    references = {name: series[name] for name in tables.BASELINES if name in series}
+    for label in (n for n in series if n not in (*tables.BASELINES, *tables.FLOOR)):
+        told = tables.describe(run.settings, next(j.coupling for j in part if j.label == label), label)
+        rows += tables.gain_rows({**told, "split": split, "part": "test", "fraction": fraction}, series[label], references, judged, record.time)
+    return rows, series
+
+
+def _gathered(run: Run, part: dict[Job, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Every coupling's predictions on all sites (seed, site, time), put together from its groups."""
+    place = {site: i for i, site in enumerate(run.record.sites)}
+    made: dict[str, np.ndarray] = {}
+    for job, result in part.items():
+        shape = (run.seeds, len(place), len(run.record.time))
+        whole = made.setdefault(job.label, np.full(shape, np.nan, np.float32))
+        whole[:, [place[site] for site in job.sites]] = result["prediction"]
+    return made
+
+
+def _write_predictions(run: Run, predictions: dict[str, np.ndarray]) -> None:
+    best = {name: {"value": p.mean(axis=0), "standard_deviation": p.std(axis=0)} for name, p in predictions.items()}
+    write_predictions(run.folder / "predictions.nc", run.record, run.target, best, history=run.settings["experiment"].get("title", ""))
+
+
+def _extras(run: Run, done: dict[Job, dict[str, np.ndarray]], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "title": run.settings["experiment"].get("title", run.settings["experiment"]["name"]),
+        "source": run.settings["experiment"].get("source", ""),
+        "protocol": run.settings["experiment"].get("protocol", ""),
+        "chosen": tables.chosen_by_validation(rows),
+        "budget": _budget(rows),
+        "learning_curves": _curves(done),
+        "expected": run.settings.get("expected", {}),
+        "environment": storage.environment(),
+        "available": {room: names(room) for room in ("mechanisms", "learners", "couplings", "laws")},
+    }
+
+
+def _budget(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    wanted = [r for r in rows if r["metric"] == "nse" and r["part"] == "test" and r["split"] == "main"]
+    curve = {r["coupling"] for r in wanted if r["fraction"] < 1}
+    return [{k: r[k] for k in ("fraction", "coupling", "site", "value", "low", "high")} for r in wanted if r["coupling"] in curve]
+
+
+def _curves(done: dict[Job, dict[str, np.ndarray]]) -> dict[str, Any]:
+    curves: dict[str, Any] = {}
+    for job, result in done.items():
+        if (job.split, job.fraction) == ("main", 1.0) and len(result["training"]):
+            curves.setdefault(job.label, {"train": np.nanmean(result["training"], axis=1), "validation": np.nanmean(result["validation"], axis=1)})
+    return curves

@@ -1,0 +1,154 @@
+"""What an experiment file asks for, made: data, split, mechanisms, learners and couplings."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from functools import partial
+from typing import Any
+
+import jax
+from jaxtyping import PRNGKeyArray
+
+from ..compose import Rollout
+from ..core import Model, System, Variable
+from ..couplings.series import along_time
+from ..couplings.teaching import learned_alone
+from ..data.fields import Record
+from ..descent import Descent
+from ..evaluation import splits
+from ..parameters import set_parameters
+from .config import RequestError
+from .resolve import keyword_arguments, thing
+
+BASELINES = ("mechanism_only", "learner_only")
+WINDOW = {"window": 365, "warmup": 365, "batch_size": 64}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One coupling to be taught on one split of one group of sites with a share of the training years."""
+
+    coupling: dict[str, Any]
+    label: str
+    split: str
+    fraction: float
+    sites: tuple[str, ...]
+    control: str = ""
+
+    @property
+    def name(self) -> str:
+        """A file name that tells this job from all others."""
+        group = self.sites[0] if len(self.sites) == 1 else f"{len(self.sites)}-sites"
+        parts = (group, self.split, f"{self.fraction:g}", self.control, self.label)
+        return "--".join(part for part in parts if part).replace(" ", "_").replace("/", "_")
+
+
+def read_data(settings: dict[str, Any]) -> Record:
+    """Read the data an experiment names.
+
+    Raises `RequestError` for unknown readers and options; the reader's own errors pass through.
+    """
+    options = dict(settings["data"])
+    name = options.pop("reader")
+    try:
+        reader = thing("data", f"{name}:read" if ":" not in name and "." in name else f"mechlearn.data.{name}:read")
+    except ValueError:
+        raise RequestError(f"[data] there is no reader {name!r}; there are: holmes, camels_us, file") from None
+    return reader(**keyword_arguments(reader, options, "data"))
+
+
+def make_split(record: Record, options: dict[str, Any], fraction: float = 1.0) -> splits.Split:
+    """Make the split an experiment names, with a share of its training years."""
+    options = dict(options)
+    kind = options.pop("kind")
+    makers = {n: f for n, f in vars(splits).items() if inspect.isfunction(f) and next(iter(inspect.signature(f).parameters), "") == "record"}
+    if kind not in makers:
+        raise RequestError(f"[split] unknown kind {kind!r}; allowed: {', '.join(sorted(makers))}")
+    split = makers[kind](record, **keyword_arguments(makers[kind], options, "split", taken=("record",)))
+    return split if fraction >= 1 else splits.tenth(split, fraction)
+
+
+def mechanism(table: dict[str, Any] | str) -> Model:
+    """Build a mechanism and carry it through time: `{model = "water.hbv", field_capacity = 300}`.
+
+    A key that is no argument of the model must be one of its parameters.
+    """
+    options = {"model": table} if isinstance(table, str) else dict(table)
+    make = thing("mechanisms", options.pop("model"))
+    if not inspect.isclass(make):
+        model = make(**options) if callable(make) else make
+    else:
+        arguments = inspect.signature(make).parameters
+        own = {key: value for key, value in options.items() if key in arguments}
+        joints = {key: thing("mechanisms", value)() for key, value in own.items() if isinstance(value, str) and "." in value}
+        rest = {key: value for key, value in options.items() if key not in arguments}
+        model = set_parameters(make(**{**own, **joints}), rest)
+    return Rollout(model) if model.state and not isinstance(model, Rollout) else model
+
+
+def learner(table: dict[str, Any], key: PRNGKeyArray, how: Descent) -> Callable:
+    """A factory of untaught learners: `{model = "lstm", hidden = 64}`."""
+    options = dict(table)
+    make = thing("learners", options.pop("model"))
+    keyword_arguments(make, options, "learner", taken=("inputs", "outputs", "key", "descent"))
+    allowed = inspect.signature(make).parameters
+    given = {"key": key, "descent": how}
+    return partial(make, **options, **{name: value for name, value in given.items() if name in allowed})
+
+
+def descent(*tables: dict[str, Any]) -> Descent:
+    """How to descend, from the [training] table and a coupling's own."""
+    merged = {key: value for table in tables for key, value in table.items() if key not in WINDOW or key == "batch_size"}
+    known = [field.name for field in fields(Descent)]
+    for key in merged:
+        if key not in known:
+            raise RequestError(f"[training] has an unknown key {key!r}; allowed: {', '.join([*known, *WINDOW])}")
+    return Descent(**merged)
+
+
+def couple(
+    table: dict[str, Any], mechanism_: Model, others: dict[str, Model], settings: dict[str, Any], record: Record, key: PRNGKeyArray
+) -> System:
+    """Build the system that one [[coupling]] table describes, around calibrated mechanisms."""
+    options = {k: v for k, v in table.items() if k not in ("name", "label", "training", "learner", "calibrated")}
+    how = descent(settings["training"], table.get("training", {}))
+    make = learner({**table.get("learner", settings["learner"])}, key, how)
+    if table["name"] == "mechanism_only":
+        return System(mechanism_, stages=tuple(options.get("stages", ("online",))))
+    if table["name"] == "learner_only":
+        return learned_alone(mechanism_, make, target=settings["experiment"]["target"], also=_variables(options.get("also", []), record))
+    function = thing("couplings", table["name"])
+    keyword_arguments(function, options, f"coupling {table['name']}", taken=("mechanism", "learner"))
+    signature = inspect.signature(function).parameters
+    chosen = {k: _argument(k, v, others, settings, record, key) for k, v in options.items()}
+    if "target" in signature:
+        chosen.setdefault("target", settings["experiment"]["target"])
+    positional = [mechanism_] if "mechanism" in signature else [chosen.pop("mechanisms")]
+    return function(*positional, *([make] if "learner" in signature else []), **chosen)
+
+
+def _argument(name: str, value: Any, others: dict[str, Model], settings: dict[str, Any], record: Record, key: PRNGKeyArray) -> Any:
+    if name in ("also", "attributes"):
+        return _variables(value, record)
+    if name == "mechanisms":
+        return [others[one] for one in value]
+    if name == "methods":
+        return [_method(one, others, settings, record, jax.random.fold_in(key, place)) for place, one in enumerate(value)]
+    if name == "regionaliser":
+        return learner(value, jax.random.fold_in(key, 99), descent(settings["training"]))
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _method(table: dict[str, Any] | str, others, settings, record, key) -> Callable[[Model, Any], System]:
+    options = {"name": table} if isinstance(table, str) else table
+    return lambda inner, _: couple(options, inner, others, settings, record, key)
+
+
+def _variables(names: Sequence[str] | str, record: Record) -> tuple[Variable, ...]:
+    """Named fields of the data; "statics" means every attribute of the sites."""
+    if names == "statics":
+        return tuple(record.variables[name] for name, value in record.fields.items() if value.ndim == 1)
+    unknown = [name for name in names if name not in record.fields]
+    if unknown:
+        raise RequestError(f"the data have no {unknown}; they have: {', '.join(record.fields)}")
+    return tuple(record.variables[name].over("time") if record.fields[name].ndim == 2 else record.variables[name] for name in names)

@@ -1,0 +1,191 @@
+"""Running an experiment: every coupling taught on every group of sites, predicted, scored and written down."""
+
+import resource
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..core import Model, System
+from ..data.batches import Windows
+from ..data.fields import Record
+from ..evaluation.baselines import climatology, persistence
+from ..parameters import bounded, map_parameters, unbounded
+from ..training.predict import predict
+from ..training.teach import fit
+from . import config, problem, storage
+from .problem import Job
+
+Say = Callable[[str], None]
+
+
+class Run:
+    """One experiment on its way: the record, the jobs, and what is already known."""
+
+    def __init__(self, settings: dict[str, Any], folder: Path, say: Say, record: Record | None = None):
+        self.settings, self.folder, self.say = settings, folder, say
+        self.record = problem.read_data(settings) if record is None else record
+        self.target = settings["experiment"]["target"]
+        self.seeds = int(settings["experiment"]["seeds"])
+        self.window = {**problem.WINDOW, **{k: v for k, v in settings["training"].items() if k in problem.WINDOW}}
+        self.splits = {"main": settings["split"], **settings.get("holdout", {}).get("splits", {})}
+        self._calibrated: dict[tuple, list[Model]] = {}
+
+    def groups(self) -> list[tuple[str, ...]]:
+        """The sites that are taught together: each alone, or all at once."""
+        each = self.settings["experiment"]["sites"] == "each"
+        return [(site,) for site in self.record.sites] if each else [tuple(self.record.sites)]
+
+    def jobs(self) -> list[Job]:
+        """Everything there is to teach, in order."""
+        named = [(table, label_of(table)) for table in self._tables()]
+        jobs = [Job(table, label, "main", 1.0, group) for group in self.groups() for table, label in named]
+        further = self.settings.get("holdout", {})
+        chosen = [(t, n) for t, n in named if n in further.get("couplings", []) or n in problem.BASELINES]
+        jobs += [Job(t, n, split, 1.0, g) for split in further.get("splits", {}) for g in self.groups() for t, n in chosen]
+        budget = self.settings.get("budget", {})
+        chosen = [(t, n) for t, n in named if n in budget.get("couplings", []) or n in problem.BASELINES]
+        return jobs + [Job(t, n, "main", float(f), g) for f in budget.get("fractions", []) for g in self.groups() for t, n in chosen]
+
+    def _tables(self) -> list[dict[str, Any]]:
+        given = self.settings["coupling"]
+        names = [table.get("name") for table in given]
+        return [{"name": name} for name in problem.BASELINES if name not in names] + given
+
+    def result(self, job: Job) -> dict[str, np.ndarray]:
+        """What a job predicts: read back if it has been done, else done now and written down."""
+        path = self.folder / "state" / f"{job.name}.npz"
+        if path.exists():
+            return storage.read_arrays(path)
+        self.say(f"{job.name}")
+        began = time.perf_counter()
+        systems, losses = self.teach(job)
+        part = self.record.at(job.sites)
+        predictions = np.stack([predict(system, part, (self.target,))[self.target] for system in systems])
+        seconds = time.perf_counter() - began
+        history = losses if losses is not None else (None, np.zeros((0, 1)), np.zeros((0, 1)))
+        result = {"prediction": predictions.astype(np.float32), "seconds": np.array(seconds), "training": history[1], "validation": history[2]}
+        storage.write_models(path.with_suffix(".weights.npz"), [system.model for system in systems])
+        storage.write_arrays(path, **result, peak_mb=np.array(peak_mb()))
+        return {**result, "peak_mb": np.array(peak_mb())}
+
+    def teach(self, job: Job) -> tuple[list[System], Any]:
+        """Build one system a seed and teach them."""
+        systems = self.build(job)
+        windows, validation = self.windows(job, job.coupling)
+        checkpoint = self.folder / "state" / f"{job.name}.checkpoint.npz"
+        how = problem.descent(self.settings["training"], job.coupling.get("training", {}))
+        taught = fit(systems, windows, validation=validation, key=self.key(job.name), how=how, checkpoint=checkpoint, label=job.name)
+        for left in checkpoint.parent.glob(f"{checkpoint.stem}*"):
+            left.unlink()
+        return taught
+
+    def build(self, job: Job) -> list[System]:
+        """The untaught systems of a job, one a seed, around calibrated mechanisms."""
+        part = self.record.at(job.sites)
+        names = [self.settings["mechanism"], *job.coupling.get("mechanisms", [])]
+        calibrated = [self.calibrated(job, table) for table in names]
+        systems = []
+        for seed in range(self.seeds):
+            others = {name: models[seed] for name, models in zip(names[1:], calibrated[1:], strict=True)}
+            key = self.key(f"{job.label}/{seed}")
+            systems.append(problem.couple(self._settled(job.coupling), calibrated[0][seed], others, self.settings, part, key))
+        return systems
+
+    def sketch(self) -> Iterator[tuple[str, System]]:
+        """Every coupling built once around uncalibrated mechanisms, to see whether its parts fit."""
+        for job in (job for job in self.jobs() if job.sites == self.groups()[0] and job.split == "main" and job.fraction == 1.0):
+            yield job.label, self.untaught(job)[0]
+
+    def untaught(self, job: Job, record: Record | None = None) -> list[System]:
+        """The systems of a job around mechanisms as they come, one a seed: the shape that saved numbers fill."""
+        part = self.record.at(job.sites) if record is None else record
+        table = self.settings["mechanism"]
+        others = {name: problem.mechanism(name) for name in job.coupling.get("mechanisms", [])}
+        own = problem.mechanism({key: value for key, value in table.items() if key != "training"})
+        keys = [self.key(f"{job.label}/{seed}") for seed in range(self.seeds)]
+        return [problem.couple(self._settled(job.coupling), own, others, self.settings, part, key) for key in keys]
+
+    def taught(self, job: Job, record: Record | None = None) -> list[Model]:
+        """The models a job has taught, read back from the run's folder."""
+        path = self.folder / "state" / f"{job.name}.weights.npz"
+        if not path.is_file():
+            raise config.RequestError(f"{self.folder} holds no taught {job.label} for {', '.join(job.sites)[:60]}; finish the run with --resume")
+        return storage.read_models(path, [system.model for system in self.untaught(job, record)])
+
+    def _settled(self, table: dict[str, Any]) -> dict[str, Any]:
+        return {**table, "stages": ()} if table["name"] == "mechanism_only" else table
+
+    def windows(self, job: Job, table: dict[str, Any]) -> tuple[Windows, Windows | None]:
+        """The training and validation windows of a job."""
+        part = self.record.at(job.sites)
+        split = problem.make_split(part, self.splits[job.split], job.fraction)
+        size = {**self.window, **{k: v for k, v in table.get("training", {}).items() if k in self.window}}
+        train = Windows(part, split.train, size["window"], size["warmup"])
+        validation = Windows(part, split.validation, size["window"], size["warmup"])
+        return train, validation if len(validation) else None
+
+    def calibrated(self, job: Job, table: dict[str, Any] | str) -> list[Model]:
+        """The mechanism calibrated on a job's training part, one a seed: the best of several starts each."""
+        options = {"model": table} if isinstance(table, str) else dict(table)
+        how_table = {"starts": 4, **self.settings["training"], **self.settings["mechanism"].get("training", {})}
+        options.pop("training", None)
+        name = f"calibrated--{options['model']}--{Job({}, '', job.split, job.fraction, job.sites).name}"
+        if name not in self._calibrated:
+            self._calibrated[name] = self._calibrate(job, options, how_table, name)
+        return self._calibrated[name]
+
+    def _calibrate(self, job: Job, options: dict[str, Any], how_table: dict[str, Any], name: str) -> list[Model]:
+        fresh = problem.mechanism(options)
+        path = self.folder / "state" / f"{name}.npz"
+        if path.exists():
+            return storage.read_models(path, [fresh] * self.seeds)
+        self.say(name)
+        starts = int(how_table.pop("starts"))
+        windows, validation = self.windows(job, {"training": how_table})
+        keys = jax.random.split(self.key(name), self.seeds * starts)
+        replicas = [System(scattered(fresh, k) if i % starts else fresh, stages=("online",)) for i, k in enumerate(keys)]
+        taught, losses = fit(replicas, windows, validation=validation, key=keys[0], how=problem.descent(how_table), label=name)
+        score = np.nanmin(losses.training_loss, axis=0) if losses else np.zeros(len(taught))
+        order = [seed * starts + int(np.argmin(score[seed * starts : (seed + 1) * starts])) for seed in range(self.seeds)]
+        models = [taught[place].model for place in order]
+        storage.write_models(path, models)
+        return models
+
+    def key(self, name: str):
+        """A key that depends on the experiment's seed and on what it is for, so that order does not matter."""
+        return jax.random.fold_in(jax.random.key(int(self.settings["experiment"]["seed"])), zlib.crc32(name.encode()))
+
+
+def label_of(table: dict[str, Any]) -> str:
+    """What a coupling is called in tables: its label, else its name."""
+    return table.get("label", table["name"])
+
+
+def scattered(model: Model, key) -> Model:
+    """The model with every free parameter moved at random in its unbounded space."""
+    keys = iter(jax.random.split(key, 256))
+
+    def moved(parameter):
+        if parameter.fixed:
+            return parameter
+        there = unbounded(parameter.value, parameter.bounds)
+        return eqx.tree_at(lambda p: p.value, parameter, bounded(there + jax.random.normal(next(keys), jnp.shape(there)), parameter.bounds))
+
+    return map_parameters(moved, model)
+
+
+def peak_mb() -> float:
+    """The most memory the process has held, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def baselines(record: Record, target: str, train: np.ndarray) -> dict[str, np.ndarray]:
+    """Predictions that cost nothing: the day's climatology and yesterday's flow."""
+    return {"climatology": climatology(record.observed[target], record.time, train)[None], "persistence": persistence(record.observed[target])[None]}

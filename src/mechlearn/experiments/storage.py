@@ -1,0 +1,132 @@
+"""Files that are whole or not there: what a run writes, and finds again when it is resumed."""
+
+import json
+import os
+import platform
+import shutil
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import numpy as np
+
+from .config import RequestError
+
+OURS = ("results.json", "predictions.nc", "report.html", "report.json", "experiment.resolved.toml", "environment.json", "state")
+PACKAGES = ("mechlearn", "jax", "jaxlib", "equinox", "optax", "numpy", "xarray", "scikit-learn", "lightgbm", "holmes-hydro")
+
+
+def claim(folder: Path, *, resume: bool, force: bool) -> None:
+    """Make the folder of a run, refusing to write over another run's results.
+
+    Raises `RequestError` when it holds a run and neither `--resume` nor `--force` was given, or cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise RequestError(f"the folder {folder} cannot be written ({error.strerror}); choose another with --out") from None
+    there = [name for name in OURS if (folder / name).exists()]
+    if there and not (resume or force):
+        raise RequestError(f"{folder} already holds {', '.join(there)}; go on with --resume, replace with --force, or choose another --out")
+    if force and not resume:
+        for name in there:
+            path = folder / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole, then put it in place."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(text)
+    os.replace(part, path)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON whole, with NaN as null."""
+    write_text(path, json.dumps(_plain(content), indent=1, allow_nan=False))
+
+
+def read_json(path: Path) -> Any:
+    """Read JSON.
+
+    Raises `RequestError` for a file that is none.
+    """
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise RequestError(f"{path} cannot be read as JSON ({error}); run the experiment again with --resume") from None
+
+
+def write_arrays(path: Path, **arrays: np.ndarray) -> None:
+    """Write named arrays whole, then put them in place."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    with part.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # pyright: ignore[reportArgumentType]
+    os.replace(part, path)
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read named arrays; nothing in the file is ever executed."""
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def write_models(path: Path, models: list[Any]) -> None:
+    """Write every number of taught models; their structure is rebuilt from the experiment file."""
+    numbers = {f"{seed}/{place}": np.asarray(leaf) for seed, model in enumerate(models) for place, leaf in enumerate(_numbers(model))}
+    write_arrays(path, **numbers)
+
+
+def read_models(path: Path, models: list[Any]) -> list[Any]:
+    """Put saved numbers back into freshly built models.
+
+    Raises `RequestError` when the file belongs to models of another structure.
+    """
+    saved = read_arrays(path)
+    filled = []
+    for seed, model in enumerate(models):
+        numbers, rest = eqx.partition(model, _is_number)
+        leaves, shape = jax.tree.flatten(numbers)
+        found = [saved.get(f"{seed}/{place}") for place in range(len(leaves))]
+        if any(new is None for new in found) or f"{seed}/{len(leaves)}" in saved:
+            raise RequestError(f"{path} was written by another experiment; run it again with --force")
+        filled.append(eqx.combine(jax.tree.unflatten(shape, [jax.numpy.asarray(new) for new in found]), rest))
+    return filled
+
+
+def environment() -> dict[str, Any]:
+    """What the numbers were made with: Python, packages, machine."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return {"python": sys.version.split()[0], "machine": platform.machine(), "system": platform.system(), "cores": os.cpu_count(), "packages": found}
+
+
+def _numbers(model: Any) -> list[Any]:
+    return jax.tree.leaves(eqx.filter(model, _is_number))
+
+
+def _is_number(leaf: Any) -> bool:
+    return eqx.is_array(leaf) or isinstance(leaf, int | float)
+
+
+def _plain(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {str(key): _plain(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_plain(value) for value in content]
+    if isinstance(content, np.ndarray):
+        return _plain(content.tolist())
+    if isinstance(content, float | np.floating):
+        return float(content) if np.isfinite(content) else None
+    return content.item() if isinstance(content, np.generic) else content
