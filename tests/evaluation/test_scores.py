@@ -4,6 +4,7 @@ import doctest
 
 import numpy as np
 import pytest
+
 from mechlearn.evaluation import scores
 
 

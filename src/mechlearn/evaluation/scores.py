@@ -212,7 +212,8 @@ def crps(members: ArrayLike, observed: ArrayLike, *, fair: bool = True) -> Float
 
     `mean|x_i - o| - sum|x_i - x_j| / (2 m (m - 1))` over members (first axis) and then over days; with
     `fair=False` the divisor is `2 m^2`, which favours small ensembles with little spread. It is the mean absolute
-    error for one member. Ferro (2014), doi:10.1002/qj.2270; Gneiting and Raftery (2007), doi:10.1198/016214506000001437.
+    error for one member. Ferro (2014), doi:10.1002/qj.2270; Gneiting and Raftery (2007),
+    doi:10.1198/016214506000001437.
 
     >>> float(crps([[1.0], [3.0]], [2.0], fair=False))
     0.5
