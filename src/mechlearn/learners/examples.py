@@ -16,18 +16,16 @@ Taught = TypeVar("Taught", bound=Learner)
 
 
 class Samples(eqx.Module):
-    """Pairs of inputs and targets along a leading sample axis; `teaching` tells whether noise may be drawn."""
+    """Pairs of inputs and targets along a leading sample axis."""
 
     inputs: Fields
     targets: Fields
-    teaching: bool = eqx.field(static=True, default=True)
 
     def __len__(self) -> int:
         return len(next(iter(self.inputs.values())))
 
-    def take(self, indices: Array) -> tuple[Fields, Fields, bool]:
-        inputs, targets = jax.tree.map(lambda values: values[indices], (self.inputs, self.targets))
-        return inputs, targets, self.teaching
+    def take(self, indices: Array) -> tuple[Fields, Fields]:
+        return jax.tree.map(lambda values: values[indices], (self.inputs, self.targets))
 
     def split(self, share: float) -> tuple["Samples", "Samples | None"]:
         """The first samples, and the last share of them held out (none when there are fewer than five)."""
@@ -37,7 +35,7 @@ class Samples(eqx.Module):
         both = (self.inputs, self.targets)
         first = jax.tree.map(lambda values: values[:kept], both)
         last = jax.tree.map(lambda values: values[kept:], both)
-        return Samples(*first), Samples(*last, teaching=False)
+        return Samples(*first), Samples(*last)
 
 
 def usable(model: Model, inputs: Fields, targets: Fields, *, gaps: bool = False) -> Samples:
@@ -74,11 +72,11 @@ def taught(learner: Taught, inputs: Fields, targets: Fields, *, key: PRNGKeyArra
     return descend(ready, misfit, train, key=key, validation=held_out, how=ready.descent).model  # pyright: ignore
 
 
-def misfit(learner: Learner, batch: tuple[Fields, Fields, bool], key: PRNGKeyArray) -> Array:
+def misfit(learner: Learner, batch: tuple[Fields, Fields], key: PRNGKeyArray | None) -> Array:
     """The mean squared error in units of each target's spread, NaN targets left out."""
-    inputs, targets, teaching = batch
-    count = len(next(iter(inputs.values())))
-    predicted = jax.vmap(lambda x, k: learner(x, key=k if teaching else None))(inputs, jax.random.split(key, count))
+    inputs, targets = batch
+    keys = None if key is None else jax.random.split(key, len(next(iter(inputs.values()))))
+    predicted = jax.vmap(lambda sample, k: learner(sample, key=k))(inputs, keys)
     errors = [_squared(predicted[n], t, learner.leaving.scale_of(n)) for n, t in targets.items()]  # pyright: ignore
     return jnp.mean(jnp.stack(errors))
 
