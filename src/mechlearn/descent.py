@@ -14,7 +14,7 @@ import optax
 from jaxtyping import Array, PRNGKeyArray
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from .parameters import is_parameter, to_physical, to_unbounded
+from .parameters import is_parameter, map_parameters, to_physical, to_unbounded
 
 Loss = Callable[[Any, Any, PRNGKeyArray | None], Array]
 
@@ -172,27 +172,26 @@ def _keep_best(state: _State, value: Array, patience: int) -> _State:
 
 
 def learnable(model: Any) -> Any:
-    """Which leaves of a model descent may move: floating arrays outside frozen parts and fixed parameters."""
+    """Which leaves of a model descent may move: floating arrays outside frozen parts, and free parameters."""
 
     def mark(node: Any) -> Any:
-        still = getattr(node, "frozen", False) or (is_parameter(node) and node.fixed)
+        if is_parameter(node):
+            return jax.tree.map(lambda _: not node.fixed, node)
+        still = getattr(node, "frozen", False)
         return jax.tree.map(lambda leaf: not still and eqx.is_inexact_array(leaf), node)
 
     return jax.tree.map(mark, model, is_leaf=lambda node: getattr(node, "frozen", False) or is_parameter(node))
 
 
 def stack(models: Sequence[Any]) -> Any:
-    """Put replicas of one model side by side, a leading axis on every floating leaf, for `descend(seeds=n)`."""
-    return jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(v) for v in leaves]) if _real(leaves[0]) else leaves[0], *models)
+    """Put replicas of one model side by side, a leading axis on every floating array, for `descend(seeds=n)`."""
+    whole = [map_parameters(lambda p: jax.tree.map(jnp.asarray, p), model) for model in models]
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves) if eqx.is_inexact_array(leaves[0]) else leaves[0], *whole)
 
 
 def unstack(models: Any, place: int) -> Any:
     """Take one replica out of a stack."""
     return jax.tree.map(lambda leaf: leaf[place] if eqx.is_inexact_array(leaf) else leaf, models)
-
-
-def _real(leaf: Any) -> bool:
-    return eqx.is_inexact_array(leaf) or isinstance(leaf, float)
 
 
 def _save(path: Path | None, state: _State, history: list, epoch: int) -> None:
