@@ -9,10 +9,16 @@ import math
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 import equinox as eqx
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
+
+if TYPE_CHECKING:
+    # A type checker would make a constructor argument of what a subclass gives as a property.
+    from typing import ClassVar as AbstractVar
+else:
+    from equinox import AbstractVar
 
 cf_units = re.compile(r"^[^/*^]*$")
 
@@ -67,8 +73,8 @@ class Model(eqx.Module):
     inputs too) and what the state is before the first step.
     """
 
-    inputs: eqx.AbstractVar[tuple[Variable, ...]]
-    outputs: eqx.AbstractVar[tuple[Variable, ...]]
+    inputs: AbstractVar[tuple[Variable, ...]]
+    outputs: AbstractVar[tuple[Variable, ...]]
     state: ClassVar[tuple[str, ...]] = ()
 
     @abc.abstractmethod
@@ -95,7 +101,7 @@ class Learner(Model):
 class Law(eqx.Module):
     """Something that must hold: a penalty, a projection and an audit in one."""
 
-    inputs: eqx.AbstractVar[tuple[Variable, ...]]
+    inputs: AbstractVar[tuple[Variable, ...]]
 
     @abc.abstractmethod
     def residual(self, fields: Fields) -> Array:
