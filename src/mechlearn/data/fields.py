@@ -1,0 +1,290 @@
+"""Records of many sites through time, and the only door to xarray."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from .. import variables as shared
+from ..core import Variable, named
+from .units import cf, convert
+
+
+class DataError(ValueError):
+    """Data that cannot be used: what was found, what was expected, what to do."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was measured at many sites: forcing and static attributes in, observations out.
+
+    A field whose variable has a leading `time` axis is (site, time), every other is (site, ...).
+    `observed` is (site, time) with NaN in the gaps. Sites with shorter records than the common
+    daily `time` axis are NaN outside their own.
+
+    Raises `DataError` when an array does not fit the sites and days, or has no declared variable.
+
+        >>> time = np.arange("2000-01-01", "2000-01-04", dtype="datetime64[D]")
+        >>> rain = shared.PRECIPITATION.over("time")
+        >>> record = Record({"precipitation": np.ones((1, 3))}, {}, time, ("leaf",), {rain.name: rain})
+        >>> record.dynamic, record.at(["leaf"]).sites
+        (('precipitation',), ('leaf',))
+    """
+
+    fields: dict[str, np.ndarray]
+    observed: dict[str, np.ndarray]
+    time: np.ndarray
+    sites: tuple[str, ...]
+    variables: dict[str, Variable]
+    source: str = ""
+    regions: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(set(self.sites)) != len(self.sites):
+            raise DataError(f"sites must have different names, got {list(self.sites)}")
+        unknown = sorted({*self.fields, *self.observed} - set(self.variables))
+        if unknown:
+            raise DataError(f"fields {unknown} have no Variable; declared are {sorted(self.variables)}")
+        for name, values in {**self.fields, **self.observed}.items():
+            series = name in self.observed or name in self.dynamic
+            wanted = (len(self.sites), len(self.time)) if series else (len(self.sites),)
+            if np.shape(values)[: len(wanted)] != wanted:
+                raise DataError(f"{name}: expected an array of {wanted} (site, time), got {np.shape(values)}")
+
+    @property
+    def dynamic(self) -> tuple[str, ...]:
+        """Names of the fields that change from day to day."""
+        return tuple(name for name in self.fields if self.variables[name].dims[:1] == ("time",))
+
+    @property
+    def statics(self) -> tuple[str, ...]:
+        """Names of the fields that are fixed attributes of a site."""
+        return tuple(name for name in self.fields if self.variables[name].dims[:1] != ("time",))
+
+    def at(self, sites: Sequence[str] | Sequence[int] | np.ndarray) -> "Record":
+        """The record at some of its sites, by name or index.
+
+        Raises `DataError` naming the sites that it does not have.
+        """
+        unknown = [site for site in sites if isinstance(site, str) and site not in self.sites]
+        if unknown:
+            raise DataError(f"no site {', '.join(map(repr, unknown))}; the record has {few(self.sites)}")
+        places = np.array([self.sites.index(site) if isinstance(site, str) else int(site) for site in sites], dtype=int)
+        chosen = tuple(self.sites[place] for place in places)
+        return replace(
+            self,
+            fields={name: values[places] for name, values in self.fields.items()},
+            observed={name: values[places] for name, values in self.observed.items()},
+            sites=chosen,
+            regions={site: region for site, region in self.regions.items() if site in chosen},
+        )
+
+    def masked(self, mask: np.ndarray) -> "Record":
+        """The record with its observations hidden (NaN) wherever the (site, time) mask is False."""
+        return replace(self, observed={name: np.where(mask, values, np.nan) for name, values in self.observed.items()})
+
+    def with_fields(self, fields: Mapping[str, np.ndarray], variables: Iterable[Variable] = ()) -> "Record":
+        """The record with further fields, or others in place of those of the same name."""
+        return replace(self, fields={**self.fields, **fields}, variables={**self.variables, **named(variables)})
+
+    def complete(self, names: Sequence[str] | None = None) -> np.ndarray:
+        """Where (site, time) every forcing and every static attribute is known."""
+        there = np.ones((len(self.sites), len(self.time)), dtype=bool)
+        for name in self.fields if names is None else names:
+            known = np.isfinite(self.fields[name])
+            there &= known if name in self.dynamic else known.reshape(len(self.sites), -1).all(axis=1)[:, None]
+        return there
+
+    def measured(self) -> np.ndarray:
+        """Where (site, time) at least one target was observed."""
+        there = np.zeros((len(self.sites), len(self.time)), dtype=bool)
+        for values in self.observed.values():
+            there |= np.isfinite(values)
+        return there
+
+
+def few(names: Iterable[str], most: int = 8) -> str:
+    """The first names of a long list, for a message that fits a screen."""
+    names = list(names)
+    return ", ".join(map(str, names[:most])) + (f", ... ({len(names)} in all)" if len(names) > most else "")
+
+
+def every_day(first: np.datetime64, last: np.datetime64) -> np.ndarray:
+    """All days from the first to the last, both inclusive."""
+    return np.arange(first, last + np.timedelta64(1, "D"), dtype="datetime64[D]")
+
+
+def variable(name: str, units: str) -> Variable:
+    """The variable mechlearn shares under this name, or a new one in these units."""
+    known = {v.name: v for v in vars(shared).values() if isinstance(v, Variable)}
+    return known.get(name) or Variable(name, cf(units))
+
+
+def open_file(path: str | Path, *, chunks: Mapping[str, int] | None = None) -> xr.Dataset:
+    """Open a NetCDF file or a Zarr store lazily; nothing is read until it is asked for.
+
+    Raises `DataError` when there is no such file or it cannot be read.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise DataError(f"no file {path}; give the path of a NetCDF, Zarr or CSV file")
+    try:
+        return xr.open_zarr(path, chunks=chunks) if path.is_dir() else xr.open_dataset(path, chunks=chunks)
+    except Exception as trouble:  # every back end fails in its own way on a damaged file
+        first = (str(trouble).splitlines() or [""])[0][:200]
+        raise DataError(
+            f"{path} cannot be read ({type(trouble).__name__}: {first}); is it damaged or not NetCDF/Zarr?"
+        ) from trouble
+
+
+def standard_days(dataset: xr.Dataset, time: str) -> xr.Dataset:
+    """The dataset on the standard calendar; days its own calendar lacks become NaN, and days ours lacks are dropped."""
+    calendar = dataset[time].dt.calendar
+    if calendar in ("standard", "gregorian", "proleptic_gregorian"):
+        return dataset.convert_calendar("proleptic_gregorian", dim=time, use_cftime=False)
+    align = "date" if calendar != "360_day" else "year"
+    return dataset.convert_calendar("proleptic_gregorian", dim=time, use_cftime=False, align_on=align)
+
+
+def column(
+    dataset: xr.Dataset, name: str, units: str | None, wanted: Variable, *, area=None, step: float = 1.0
+) -> np.ndarray:
+    """One variable of a dataset as float32, converted to the units mechlearn wants.
+
+    Raises `DataError` when the dataset does not have it, `UnitError` when its units do not fit.
+    """
+    if name not in dataset:
+        raise DataError(f"{wanted.name}: the file has no variable {name!r}; it has {few(map(str, dataset.data_vars))}")
+    given = units or dataset[name].attrs.get("units", "")
+    values = np.asarray(dataset[name].values, dtype=np.float64)
+    return convert(values, given, wanted.units, wanted.name, area=area, step=step).astype(np.float32)
+
+
+def to_record(
+    dataset: xr.Dataset,
+    forcing: Sequence[Variable],
+    targets: Sequence[Variable],
+    statics: Sequence[Variable] = (),
+    *,
+    names: Mapping[str, str] | None = None,
+    units: Mapping[str, str] | None = None,
+    site: str = "site",
+    time: str = "time",
+    source: str = "",
+) -> Record:
+    """Take the named variables of a daily dataset as a record, in mechlearn's units.
+
+    `names` says what the file calls them, `units` what they are in where the file does not say.
+
+    Raises `DataError` for what is missing, `UnitError` for units that are missing or do not fit.
+    """
+    names, units = names or {}, units or {}
+    if site not in dataset.dims:
+        dataset = dataset.expand_dims({site: [source or "site"]})
+
+    def take(wanted: Variable, *axes: str) -> np.ndarray:
+        name = names.get(wanted.name, wanted.name)
+        return column(dataset.transpose(*axes, ..., missing_dims="ignore"), name, units.get(wanted.name), wanted)
+
+    return Record(
+        fields={v.name: take(v, site, time) for v in forcing} | {v.name: take(v, site) for v in statics},
+        observed={v.name: take(v, site, time) for v in targets},
+        time=dataset[time].values.astype("datetime64[D]"),
+        sites=tuple(str(name) for name in dataset[site].values),
+        variables=named([*(v.over("time") for v in (*forcing, *targets)), *statics]),
+        source=source,
+    )
+
+
+def to_dataset(
+    record: Record,
+    predicted: Mapping[str, np.ndarray],
+    *,
+    spread: Mapping[str, np.ndarray] | None = None,
+    in_domain: np.ndarray | None = None,
+    provenance: str = "",
+    leading: Mapping[str, Sequence[str]] | None = None,
+) -> xr.Dataset:
+    """Predictions as a CF dataset: value, standard deviation, whether in the taught domain, and what was observed.
+
+    Arrays are (site, time), after the axes named by `leading`, such as `{"coupling": [...]}`.
+    Units and provenance are written on every variable.
+    """
+    leading = dict(leading or {})
+    axes = (*leading, "site", "time")
+    origin = provenance or record.source
+    data: dict[str, tuple] = {}
+    for name, values in predicted.items():
+        about = _attributes(record.variables[name], origin)
+        data[name] = (axes, np.asarray(values, np.float32), about | {"cell_methods": "time: mean"})
+        if spread and name in spread:
+            data[f"{name}_standard_deviation"] = (
+                axes,
+                np.asarray(spread[name], np.float32),
+                _modified(about, "standard deviation", "standard_error"),
+            )
+        if name in record.observed:
+            source = {**_modified(about, "observed", ""), "provenance": record.source}
+            data[f"{name}_observed"] = (("site", "time"), np.asarray(record.observed[name], np.float32), source)
+    if in_domain is not None:
+        meaning = {
+            "units": "1",
+            "long_name": "input lies in the domain taught on",
+            "flag_values": np.array([0, 1], np.int8),
+        }
+        data["in_domain"] = (
+            axes,
+            np.asarray(in_domain, np.int8),
+            meaning | {"flag_meanings": "outside inside", "provenance": origin},
+        )
+    site = xr.Variable(
+        "site",
+        np.array(record.sites, dtype=str),
+        {"cf_role": "timeseries_id", "long_name": "site", "provenance": record.source},
+    )
+    time = xr.Variable(
+        "time",
+        record.time.astype("datetime64[ns]"),
+        {"standard_name": "time", "axis": "T", "provenance": record.source},
+    )
+    coords = {**leading, "site": site, "time": time}
+    return xr.Dataset(
+        data,
+        coords,
+        {"Conventions": "CF-1.11", "featureType": "timeSeries", "source": record.source, "history": origin},
+    )
+
+
+def _attributes(v: Variable, provenance: str) -> dict[str, str]:
+    about = {"units": v.units, "long_name": v.long_name or v.name.replace("_", " "), "provenance": provenance}
+    return about | ({"standard_name": v.standard_name} if v.standard_name else {})
+
+
+def _modified(about: Mapping[str, str], word: str, modifier: str) -> dict[str, str]:
+    standard = about.get("standard_name")
+    changed = {"long_name": f"{about['long_name']}, {word}"}
+    return {**about, **changed} | ({"standard_name": f"{standard} {modifier}".strip()} if standard else {})
+
+
+def write(dataset: xr.Dataset, path: str | Path) -> Path:
+    """Write a dataset as NetCDF so that the file is either whole or not there.
+
+    Raises `DataError` when the folder cannot be written to.
+    """
+    path = Path(path)
+    part = path.with_name(path.name + ".part")
+    encoding = {name: {"zlib": True, "complevel": 1} for name in dataset.data_vars}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        dataset.to_netcdf(part, engine="netcdf4", encoding=encoding)
+        os.replace(part, path)
+    except OSError as trouble:
+        part.unlink(missing_ok=True) if os.access(path.parent, os.W_OK) else None
+        raise DataError(
+            f"{path} cannot be written ({trouble}); choose a folder you may write to, with room left"
+        ) from trouble
+    return path
