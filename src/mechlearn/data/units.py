@@ -60,11 +60,15 @@ def cf(units: str) -> str:
     """
     parsed = _parse(units, "units", "CF units")
     parts = []
-    for name, power in sorted(parsed._units.items(), key=lambda item: -item[1]):
+    for name, power in _in_order(parsed):
         symbol = f"{_registry.Unit(name):~}"
         shown = f"{power:g}" if power != 1 else ""
         parts.append(f"{_short.get(symbol, symbol)}{shown}")
     return " ".join(parts) or "1"
+
+
+def _in_order(parsed: pint.Unit) -> list[tuple[str, float]]:
+    return sorted(parsed._units.items(), key=lambda item: (item[1] < 0, item[0] == "second", item[0]))
 
 
 @functools.cache
