@@ -73,6 +73,7 @@ def ranking(rows: Sequence[Row], gains: Mapping[str, Row], label: str, chosen: s
         _mark_baselines(score, rows)
         _name_rows(score, rows, chosen)
         score.set_xlim(*_readable_span(rows))
+        _point_beyond(score, rows, chosen)
         score.set_title(f"{label}, median over sites")
         for axes in rest:
             _gain_panel(axes, rows, gains, chosen)
@@ -84,7 +85,7 @@ def _gain_panel(axes: Axes, rows: Sequence[Row], gains: Mapping[str, Row], chose
     for place, row in enumerate(rows):
         if row["coupling"] in gains:
             _dot(axes, place, gains[row["coupling"]], role(row["coupling"], chosen))
-    axes.set_xlim(*_readable_span(list(gains.values()), floor=-1.0))
+    axes.set_xlim(*_readable_span(list(gains.values())))
     axes.set_title("gain over the better baseline")
     axes.grid(axis="y", visible=False)
 
@@ -109,17 +110,27 @@ def _name_rows(axes: Axes, rows: Sequence[Row], chosen: str | None) -> None:
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(axis="y", visible=False)
     for tick, row in zip(axes.get_yticklabels(), rows, strict=True):
-        tick.set_color(role(row["coupling"], chosen) if row["coupling"] != chosen else CHOSEN)
+        colour = role(row["coupling"], chosen)
+        tick.set_color(INK if colour == OTHER else colour)
         tick.set_fontweight("bold" if row["coupling"] == chosen else "normal")
 
 
-def _readable_span(rows: Sequence[Row], floor: float = -0.5) -> tuple[float, float]:
-    """The span of all values, not stretched by one that is far worse than the rest."""
+def _readable_span(rows: Sequence[Row], below: float = 0.6) -> tuple[float, float]:
+    """The span of all values, not stretched by those that are far worse than the rest."""
     values = [row[key] for row in rows for key in ("value", "low", "high") if row.get(key) is not None]
-    middle = np.median(values)
-    low = max(min(values), min(floor, middle - 0.5)) if max(values) <= 1.05 else min(values)
+    low = max(min(values), float(np.median(values)) - below) if max(values) <= 1.05 else min(values)
     margin = 0.05 * max(max(values) - low, 1e-6)
     return low - margin, max(values) + margin
+
+
+def _point_beyond(axes: Axes, rows: Sequence[Row], chosen: str | None) -> None:
+    """An arrow and the number for every score that lies off the left edge."""
+    edge = axes.get_xlim()[0]
+    for place, row in enumerate(rows):
+        if row["value"] < edge:
+            colour = role(row["coupling"], chosen)
+            said = f"◂ {row['value']:.2f}".replace("-", "−")
+            axes.annotate(said, (edge, place), (5, 0), textcoords="offset points", va="center", color=colour)
 
 
 def hydrograph(
@@ -142,9 +153,13 @@ def hydrograph(
                 axes.plot(days, line[span], color=role(name, chosen), linewidth=1.3, label=name)
             axes.set_title(title)
             _months(axes)
-        panels[0].set_ylabel(units)
+        panels[0].set_ylabel(re.sub(r"-(\d)", _raised, units))
         panels[0].set_ylim(bottom=0)
         return _svg(figure, "Observed and predicted flow")
+
+
+def _raised(power: re.Match[str]) -> str:
+    return "⁻" + "⁰¹²³⁴⁵⁶⁷⁸⁹"[int(power[1])]
 
 
 def _months(axes: Axes) -> None:
@@ -207,7 +222,8 @@ def _budget_panel(axes: Axes, rows: Sequence[Row], couplings: Sequence[str], cho
             axes.plot(*zip(*points, strict=True), color=role(coupling, chosen), label=coupling, **style)
     ticks = sorted({row["fraction"] for row in rows})
     axes.set_xscale("log")
-    axes.set_xticks(ticks, [f"{100 * tick:g} %" for tick in ticks])
+    axes.set_xticks(ticks, [f"{100 * tick:g}" for tick in ticks])
+    axes.set_xlabel("% of training years")
     axes.minorticks_off()
 
 

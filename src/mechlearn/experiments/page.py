@@ -38,13 +38,14 @@ def number(value: Any, digits: int = 3, *, signed: bool = False) -> str:
 
 
 def spanned(row: Mapping[str, Any] | None, digits: int = 3, *, signed: bool = False) -> Markup:
-    """A value with its interval after it, small."""
+    """A value with its interval after it, small and a digit shorter; large values need fewer digits."""
     if row is None or row.get("value") is None:
         return Markup("–")
+    digits = 1 if abs(row["value"]) >= 10 else digits
     shown = number(row["value"], digits, signed=signed)
     if row.get("low") is None or row.get("high") is None:
         return Markup(shown)
-    low, high = (number(row[end], digits, signed=signed) for end in ("low", "high"))
+    low, high = (number(row[end], digits - 1, signed=signed) for end in ("low", "high"))
     return Markup(f"{shown} <small>[{low}, {high}]</small>")
 
 

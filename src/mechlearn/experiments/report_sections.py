@@ -40,13 +40,13 @@ def ranking(found: Findings) -> str:
         return ""
     gains, others = found.gains(), [m for m in ("nse", "kge", "nse_log") if m != found.metric and found.picked(m)]
     more = {metric: {row["coupling"]: row for row in found.picked(metric)} for metric in others}
-    columns = [Column("", "n"), Column("coupling"), Column("paradigm"), Column(_label(found.metric), "n")]
+    columns = [Column("", "n"), Column("coupling", "name"), Column("paradigm"), Column(_label(found.metric), "n")]
     columns += [Column("gain", "n")] * bool(gains) + [Column(_label(metric), "n") for metric in others]
     columns += [Column("seconds", "n"), Column("peak MB", "n")]
     body = [
         [place, row["coupling"], row.get("paradigm", ""), spanned(row)]
         + [spanned(gains.get(row["coupling"]), signed=True)] * bool(gains)
-        + [spanned(more[metric].get(row["coupling"])) for metric in others]
+        + [number((more[metric].get(row["coupling"]) or {}).get("value")) for metric in others]
         + [number(row.get("seconds") or None, 1), number(row.get("peak_mb") or None, 0)]
         for place, row in enumerate(rows, 1)
     ]
@@ -154,8 +154,8 @@ def _by(rows: Sequence[Row], column: str, found: Findings, *, signed: bool = Fal
     across = list(dict.fromkeys(row[column] for row in rows))
     down = list(dict.fromkeys(row["coupling"] for row in rows))
     cells = {(row["coupling"], row[column]): row for row in rows}
-    columns = [Column(""), Column("coupling"), *(Column(str(one), "n") for one in across)]
-    body = [["", name, *(spanned(cells.get((name, one)), signed=signed) for one in across)] for name in down]
+    columns = [Column("coupling", "name"), *(Column(str(one), "n") for one in across)]
+    body = [[name, *(spanned(cells.get((name, one)), signed=signed) for one in across)] for name in down]
     return table(columns, body, [_class(name, found.chosen) for name in down])
 
 
@@ -164,7 +164,7 @@ def physics(found: Findings) -> str:
     probes, audited = found.extras.get("probes", []), found.extras.get("audit", [])
     parts = []
     if probes:
-        words = "Forcing changed on purpose. A coupling passes where it does so at every site; hover for the values."
+        words = "Forcing changed on purpose. A coupling passes at every site or shows at how many it fails."
         parts += [note(words), _probe_table(probes, found), _probe_meanings(probes)]
     if audited:
         parts += ["<h3>Laws</h3>", _audit_table(audited)]
@@ -173,10 +173,9 @@ def physics(found: Findings) -> str:
 
 def _probe_table(probes: Sequence[Row], found: Findings) -> Markup:
     names, couplings = (list(dict.fromkeys(row[column] for row in probes)) for column in ("name", "coupling"))
-    columns = [Column(""), Column("coupling"), *(Column(name.replace("_", " "), "mark") for name in names)]
+    columns = [Column("coupling", "name"), *(Column(name.replace("_", " "), "mark") for name in names)]
     body = [
-        ["", c, *(_verdict([r for r in probes if (r["coupling"], r["name"]) == (c, n)]) for n in names)]
-        for c in couplings
+        [c, *(_verdict([r for r in probes if (r["coupling"], r["name"]) == (c, n)]) for n in names)] for c in couplings
     ]
     return table(columns, body, [_class(name, found.chosen) for name in couplings])
 
@@ -202,7 +201,7 @@ def _probe_meanings(probes: Sequence[Row]) -> Markup:
 
 
 def _audit_table(rows: Sequence[Row]) -> Markup:
-    columns = [Column("coupling"), Column("law"), Column("mean |residual|", "n"), Column("largest", "n")]
+    columns = [Column("coupling", "name"), Column("law"), Column("mean |residual|", "n"), Column("largest", "n")]
     columns += [Column("broken", "n"), Column("tolerance", "n"), Column("")]
     body = [
         (
@@ -255,7 +254,7 @@ def controls(found: Findings) -> str:
     intact = {row["coupling"]: row for row in found.ranking(rows[0]["metric"])}
     columns = [
         Column("control"),
-        Column("coupling"),
+        Column("coupling", "name"),
         Column("with it", "n"),
         Column("without", "n"),
         Column("lost", "n"),
@@ -281,7 +280,7 @@ def sites(found: Findings) -> str:
     rows = [row for row in found.judged() if row["metric"] == found.metric and row.get("split", split) == split]
     cells = {(row.get("site"), row["coupling"]): row for row in rows}
     if len(names) <= MANY:
-        columns = [Column("", "n"), Column("coupling"), *(Column(name, "n") for name in names)]
+        columns = [Column("", "n"), Column("coupling", "name"), *(Column(name, "n") for name in names)]
         body = [[place, c, *(spanned(cells.get((name, c))) for name in names)] for place, c in enumerate(order, 1)]
         return note(f"{_label(found.metric)} at each site.") + table(
             columns, body, [_class(c, found.chosen) for c in order]
