@@ -9,6 +9,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from mechlearn.core import Variable
+from mechlearn.data.fields import Record, to_dataset, write
 from mechlearn.evaluation.regimes import regime_rows
 from mechlearn.evaluation.uncertainty import gain, interval, site_intervals
 from mechlearn.experiments.config import RequestError
@@ -231,6 +233,17 @@ def test_hostile_names_stay_text(run, tmp_path):
     series = {**run[2], "sites": (evil, *SITES[1:]), "predictions": {evil: run[2]["observed"]}}
     page = _checked(write_report(_write(tmp_path, rows, extras), series))
     assert "<script" not in page and "&lt;script&gt;" in page
+
+
+def test_predictions_are_read_from_the_file_a_run_leaves(run, tmp_path):
+    series = run[2]
+    target = Variable("runoff", "mm day-1")
+    record = Record({}, {"runoff": series["observed"]}, TIME, SITES, {"runoff": target.over("time")}, "synthetic")
+    stacked = np.stack(list(series["predictions"].values()))
+    dataset = to_dataset(record, {"runoff": stacked}, leading={"coupling": list(series["predictions"])})
+    write(dataset, tmp_path / "predictions.nc")
+    page = _checked(write_report(_write(tmp_path, run[0], run[1])))
+    assert "<h2>Hydrographs</h2>" in page and page.count("wettest test year") == 3
 
 
 def test_many_sites_are_shown_as_a_distribution(run, tmp_path):

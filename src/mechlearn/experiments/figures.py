@@ -263,8 +263,11 @@ def sites(values: Mapping[str, Sequence[float]], label: str, chosen: str | None)
         return _svg(figure, f"Distribution of {label} over sites")
 
 
-def _short(name: str, length: int = 26) -> str:
-    return name if len(name) <= length else "…" + name[1 - length :]
+def _short(name: str, length: int = 27) -> str:
+    """The last words of a dotted name that fit."""
+    while len(name) > length and "." in name:
+        name = name.partition(".")[2]
+    return name if len(name) <= length else name[: length - 1] + "…"
 
 
 def _svg(figure: Figure, title: str) -> str:

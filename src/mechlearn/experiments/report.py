@@ -7,8 +7,6 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import numpy as np
-
 from ..evaluation.scores import PERFECT
 from . import report_sections as sections
 from .page import Markup, number, text
@@ -74,6 +72,17 @@ class Found:
         metric = metric or self.metric
         rows = [row for row in self.picked(metric, split=split) if row["value"] is not None]
         return sorted(rows, key=lambda row: abs(row["value"] - PERFECT.get(metric, 0)))
+
+    def controlled(self) -> Rows:
+        """The test rows of controls over all sites, in the metric that ranks."""
+        return [
+            row
+            for row in self.rows
+            if row.get("control")
+            and row.get("part", "test") == "test"
+            and row["metric"] == self.metric
+            and row.get("site", "median") == "median"
+        ]
 
     def gains(self, split: str | None = None) -> dict[str, dict[str, Any]]:
         """By how much each coupling beats the better baseline, by its name."""
@@ -180,12 +189,23 @@ def _optional(path: Path) -> dict[str, Any]:
 
 
 def _predictions(path: Path) -> Mapping[str, Any] | None:
+    """The series of predictions.nc: the variable that has an observed one beside it, along its axis of couplings."""
     if not path.is_file():
         return None
-    from ..data.fields import read_predictions
+    from ..data.fields import open_file
 
-    read = read_predictions(path)
-    return read if np.size(read.get("observed")) else None
+    with open_file(path) as dataset:
+        targets = [str(name).removesuffix("_observed") for name in dataset.data_vars if str(name).endswith("_observed")]
+        if not targets or "coupling" not in dataset[targets[0]].dims:
+            return None
+        predicted = dataset[targets[0]].transpose("coupling", "site", "time")
+        return {
+            "predictions": dict(zip(map(str, predicted["coupling"].values), predicted.values, strict=True)),
+            "observed": dataset[f"{targets[0]}_observed"].transpose("site", "time").values,
+            "time": dataset["time"].values,
+            "sites": [str(site) for site in dataset["site"].values],
+            "units": predicted.attrs.get("units", ""),
+        }
 
 
 SECTIONS: dict[str, Callable[[Found], str]] = {

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..evaluation.scores import shortfall
 from ..evaluation.uncertainty import hydrological_year
 from . import figures
 from .page import Column, Markup, definitions, figure, folded, key, note, number, spanned, table, text
@@ -30,6 +31,7 @@ class Findings(Protocol):
     def splits(self) -> list[str]: ...
     def sites(self) -> list[str]: ...
     def ranking(self, metric: str = "", *, split: str | None = None) -> list[Row]: ...
+    def controlled(self) -> list[Row]: ...
     def gains(self, split: str | None = None) -> dict[str, Row]: ...
 
 
@@ -248,10 +250,11 @@ def learning_curves(found: Findings) -> str:
 
 def controls(found: Findings) -> str:
     """What is lost when the knowledge a coupling claims to use is taken from it."""
-    rows = [row for row in found.extras.get("controls", []) if row.get("value") is not None]
+    rows = [row for row in [*found.controlled(), *found.extras.get("controls", [])] if row.get("value") is not None]
     if not rows:
         return ""
-    intact = {row["coupling"]: row for row in found.ranking(rows[0]["metric"])}
+    metric = rows[0]["metric"]
+    intact = {row["coupling"]: row for row in found.ranking(metric)}
     columns = [
         Column("control"),
         Column("coupling", "name"),
@@ -262,7 +265,7 @@ def controls(found: Findings) -> str:
     body = []
     for row in rows:
         whole = intact.get(row["coupling"])
-        lost = None if whole is None else whole["value"] - row["value"]
+        lost = None if whole is None else float(shortfall(metric, row["value"]) - shortfall(metric, whole["value"]))
         body.append(
             [row["control"].replace("_", " "), row["coupling"], spanned(whole), spanned(row), number(lost, signed=True)]
         )
