@@ -16,7 +16,7 @@ class Sample:
     fields: dict
     time: np.ndarray
 
-    def with_fields(self, **fields):
+    def with_fields(self, fields):
         return replace(self, fields={**self.fields, **fields})
 
 

@@ -1,8 +1,10 @@
 """Each probe is passed by a correct bucket and catches a model broken on purpose."""
 
+import equinox as eqx
 import numpy as np
 import pytest
 
+from mechlearn.compose import Rollout
 from mechlearn.evaluation import probes
 
 STORES = ("snowpack", "soil")
@@ -126,9 +128,12 @@ def test_what_is_missing_is_named(forcing):
         probes.causality(bucket, {"rain": DAYS})
 
 
-def test_published_mechanisms_pass_every_probe(forcing):
-    compose, hbv = pytest.importorskip("mechlearn.compose"), pytest.importorskip("mechlearn.mechanisms.water.hbv")
-    model = hbv.HBV()
-    fields = {name: value.astype("float32") for name, value in forcing.items()}
-    found = probes.probe_all(compose.Rollout(model), fields, stores=model.stores, exchange=model.exchange)
+@pytest.mark.parametrize("name", ["hbv", "gr4j", "exphydro"])
+def test_published_mechanisms_pass_every_probe(name, forcing):
+    module = pytest.importorskip(f"mechlearn.mechanisms.water.{name}", reason=f"water.{name} is not here")
+    model = module.example()["model"]
+    steps = model if isinstance(model, Rollout) else Rollout(model)
+    fields = {v.name: forcing.get(v.name, np.full(DAYS.size, 0.5)).astype("float32") for v in steps.inputs}
+    predict = eqx.filter_jit(steps)
+    found = probes.probe_all(predict, fields, stores=steps.step.stores, exchange=steps.step.exchange)
     assert all(one.passed for one in found), found

@@ -4,6 +4,7 @@ A skill that survives shuffled attributes does not come from attributes; one tha
 does not come from physics.
 """
 
+from collections.abc import Mapping
 from typing import Any, Protocol, Self, TypeVar
 
 import jax
@@ -25,7 +26,7 @@ class Sampled(Protocol):
     @property
     def time(self) -> np.ndarray: ...
 
-    def with_fields(self, **fields: np.ndarray) -> Self: ...
+    def with_fields(self, fields: Mapping[str, np.ndarray]) -> Self: ...
 
 
 R = TypeVar("R", bound=Sampled)
@@ -47,7 +48,7 @@ def attributes_shuffled(record: R, key: PRNGKeyArray) -> R:
     order = _generator(key).permutation(sites)
     taken = np.empty(sites, int)
     taken[order] = np.roll(order, 1)
-    return record.with_fields(**{name: value[taken] for name, value in static.items()})
+    return record.with_fields({name: value[taken] for name, value in static.items()})
 
 
 def forcing_scrambled(record: R, key: PRNGKeyArray) -> R:
@@ -64,7 +65,7 @@ def forcing_scrambled(record: R, key: PRNGKeyArray) -> R:
     index = np.stack([_days_of_other_years(year, days, generator) for days in known])
     if np.all(index == np.arange(len(year))):
         raise ValueError("forcing_scrambled needs at least two complete hydrological years of forcing at a site")
-    return record.with_fields(**{name: np.take_along_axis(value, index, axis=1) for name, value in forcing.items()})
+    return record.with_fields({name: np.take_along_axis(value, index, axis=1) for name, value in forcing.items()})
 
 
 def _days_of_other_years(year: np.ndarray, known: np.ndarray, generator: np.random.Generator) -> np.ndarray:
