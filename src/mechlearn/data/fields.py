@@ -1,5 +1,6 @@
 """Records of many sites through time, and the only door to xarray."""
 
+import contextlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,11 +11,10 @@ import xarray as xr
 
 from .. import variables as shared
 from ..core import Variable, named
-from .units import cf, convert
+from .days import days_of, in_order
+from .units import DataError, UnitError, cf, convert
 
-
-class DataError(ValueError):
-    """Data that cannot be used: what was found, what was expected, what to do."""
+__all__ = ["DataError", "Record"]
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,16 @@ def every_day(first: np.datetime64, last: np.datetime64) -> np.ndarray:
 
 
 def variable(name: str, units: str) -> Variable:
-    """The variable mechlearn shares under this name, or a new one in these units."""
+    """The variable mechlearn shares under this name, or a new one in these units.
+
+    Raises `UnitError` for a new one without units.
+    """
     known = {v.name: v for v in vars(shared).values() if isinstance(v, Variable)}
+    if name not in known and not units:
+        raise UnitError(
+            f'{name}: the data state no units. State them in the experiment file: units = {{ {name} = "..." }}, '
+            'with "1" for what has none'
+        )
     return known.get(name) or Variable(name, cf(units))
 
 
@@ -132,6 +140,7 @@ def open_file(path: str | Path, *, chunks: Mapping[str, int] | None = None) -> x
     path = Path(path)
     if not path.exists():
         raise DataError(f"no file {path}; give the path of a NetCDF, Zarr or CSV file")
+    _refuse_pickle(path)
     try:
         return xr.open_zarr(path, chunks=chunks) if path.is_dir() else xr.open_dataset(path, chunks=chunks)
     except Exception as trouble:  # every back end fails in its own way on a damaged file
@@ -141,13 +150,16 @@ def open_file(path: str | Path, *, chunks: Mapping[str, int] | None = None) -> x
         ) from trouble
 
 
-def standard_days(dataset: xr.Dataset, time: str) -> xr.Dataset:
-    """The dataset on the standard calendar; days its own calendar lacks become NaN, and days ours lacks are dropped."""
-    calendar = dataset[time].dt.calendar
-    if calendar in ("standard", "gregorian", "proleptic_gregorian"):
-        return dataset.convert_calendar("proleptic_gregorian", dim=time, use_cftime=False)
-    align = "date" if calendar != "360_day" else "year"
-    return dataset.convert_calendar("proleptic_gregorian", dim=time, use_cftime=False, align_on=align)
+def _refuse_pickle(path: Path) -> None:
+    for described in (*path.rglob(".zarray"), *path.rglob("zarr.json")) if path.is_dir() else ():
+        if '"pickle"' in described.read_text(encoding="utf-8", errors="replace"):
+            raise DataError(f"{path} holds pickled objects, which could run code; store numbers and strings instead")
+
+
+def from_frame(frame, time: str, site: str, attributes=None) -> xr.Dataset:
+    """A table with columns of time and site as a dataset over both; `attributes` has one row a site."""
+    dataset = xr.Dataset.from_dataframe(frame.set_index([site, time]))
+    return dataset if attributes is None else dataset.merge(xr.Dataset.from_dataframe(attributes), join="left")
 
 
 def column(
@@ -155,12 +167,19 @@ def column(
 ) -> np.ndarray:
     """One variable of a dataset as float32, converted to the units mechlearn wants.
 
-    Raises `DataError` when the dataset does not have it, `UnitError` when its units do not fit.
+    Raises `DataError` when the dataset does not have it or it is damaged, `UnitError` when its units do not fit.
     """
     if name not in dataset:
-        raise DataError(f"{wanted.name}: the file has no variable {name!r}; it has {few(map(str, dataset.data_vars))}")
+        known = few(map(str, dataset.data_vars), 20)
+        raise DataError(
+            f"{wanted.name}: the file has no variable {name!r}; it has {known}. "
+            f'Say what it is called: names = {{ {wanted.name} = "..." }}'
+        )
     given = units or dataset[name].attrs.get("units", "")
-    values = np.asarray(dataset[name].values, dtype=np.float64)
+    try:
+        values = np.asarray(dataset[name].values, dtype=np.float64)
+    except (OSError, RuntimeError, ValueError, TypeError) as trouble:
+        raise DataError(f"{wanted.name}: {name!r} is damaged or holds no numbers ({str(trouble)[:200]})") from trouble
     return convert(values, given, wanted.units, wanted.name, area=area, step=step).astype(np.float32)
 
 
@@ -174,30 +193,72 @@ def to_record(
     units: Mapping[str, str] | None = None,
     site: str = "site",
     time: str = "time",
+    area: str | None = None,
+    regions: str | None = None,
+    bridge: bool = False,
     source: str = "",
 ) -> Record:
-    """Take the named variables of a daily dataset as a record, in mechlearn's units.
+    """Take the named variables of a dataset as a daily record in mechlearn's units.
 
     `names` says what the file calls them, `units` what they are in where the file does not say.
+    `area` is the file's catchment area, which turns a discharge into a depth; `regions` its labels
+    of regions. Series finer than a day are averaged; with `bridge`, forcing on days that the file's
+    calendar does not have (29 February) is the mean of the days around.
 
     Raises `DataError` for what is missing, `UnitError` for units that are missing or do not fit.
     """
     names, units = names or {}, units or {}
+    dataset, calendar, notes = in_order(dataset, time, source)
     if site not in dataset.dims:
-        dataset = dataset.expand_dims({site: [source or "site"]})
+        name = str(dataset[site].values) if site in dataset else Path(source).stem or "site"
+        dataset = dataset.drop_vars(site, errors="ignore").expand_dims({site: [name]})
+    days = days_of(dataset[time].values, calendar)
+    square_metres = None
+    if area is not None:
+        square_metres = column(dataset, area, units.get(area), Variable("area", "m2"))[:, None]
 
-    def take(wanted: Variable, *axes: str) -> np.ndarray:
+    def static(wanted: Variable) -> np.ndarray:
+        return column(dataset, names.get(wanted.name, wanted.name), units.get(wanted.name), wanted)
+
+    def series(wanted: Variable) -> np.ndarray:
         name = names.get(wanted.name, wanted.name)
-        return column(dataset.transpose(*axes, ..., missing_dims="ignore"), name, units.get(wanted.name), wanted)
+        missing = {site, time} - set(dataset[name].dims) if name in dataset else ()
+        if missing:
+            raise DataError(f"{wanted.name}: {name!r} has axes {dataset[name].dims}, expected {(site, time)}")
+        upright = dataset[[name]].transpose(site, time) if name in dataset else dataset
+        values = column(upright, name, units.get(wanted.name), wanted, area=square_metres, step=days.step)
+        return days.mean(values).astype(np.float32)
 
+    def bridged(wanted: Variable) -> np.ndarray:
+        return days.bridged(series(wanted)) if bridge else series(wanted)
+
+    if days.step < 0.9:
+        notes.append(
+            f"a time step of {days.step * 24:.3g} hours was averaged to days; days with a missing step are missing"
+        )
+    if bridge and days.absent.any():
+        notes.append(
+            f"forcing on {int(days.absent.sum())} days that the calendar {calendar} does not have was interpolated"
+        )
+    sites = tuple(str(name) for name in dataset[site].values)
     return Record(
-        fields={v.name: take(v, site, time) for v in forcing} | {v.name: take(v, site) for v in statics},
-        observed={v.name: take(v, site, time) for v in targets},
-        time=dataset[time].values.astype("datetime64[D]"),
-        sites=tuple(str(name) for name in dataset[site].values),
+        fields={v.name: bridged(v) for v in forcing} | {v.name: static(v) for v in statics},
+        observed={v.name: series(v) for v in targets},
+        time=days.time,
+        sites=sites,
         variables=named([*(v.over("time") for v in (*forcing, *targets)), *statics]),
         source=source,
+        regions=_labels(dataset, regions, sites) if regions else {},
+        notes=tuple(notes),
     )
+
+
+def _labels(dataset: xr.Dataset, name: str, sites: Sequence[str]) -> dict[str, str]:
+    if name not in dataset or dataset[name].size != len(sites):
+        raise DataError(
+            f"regions: the file has no label {name!r} for each site; it has {few(map(str, dataset.data_vars))}"
+        )
+    return dict(zip(sites, map(str, dataset[name].values), strict=True))
 
 
 def to_dataset(
@@ -283,7 +344,8 @@ def write(dataset: xr.Dataset, path: str | Path) -> Path:
         dataset.to_netcdf(part, engine="netcdf4", encoding=encoding)
         os.replace(part, path)
     except OSError as trouble:
-        part.unlink(missing_ok=True) if os.access(path.parent, os.W_OK) else None
+        with contextlib.suppress(OSError):
+            part.unlink()
         raise DataError(
             f"{path} cannot be written ({trouble}); choose a folder you may write to, with room left"
         ) from trouble

@@ -18,6 +18,10 @@ _spellings = {
 _short = {"d": "day", "a": "year", "Δ°C": "degC", "°C": "degC", "l": "L"}
 
 
+class DataError(ValueError):
+    """Data that cannot be used: what was found, what was expected, what to do."""
+
+
 class UnitError(ValueError):
     """Units that are missing, unknown, or of another kind than the variable needs."""
 

@@ -1,0 +1,136 @@
+"""What is wrong with a record, and why a site or a sample cannot be used."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .batches import runs
+from .fields import DataError, Record, few
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing seen in the data: how bad ("error", "warning", "note"), where, and what to do."""
+
+    level: str
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.level}: {self.where}: {self.message}"
+
+
+def diagnose(record: Record, split=None, *, length: int = 365, warmup: int = 365) -> list[Finding]:
+    """Look at coverage, gaps, ranges and constant series, and say why samples or sites are unusable.
+
+    With a `split` each part is looked at: how many observed days there are, and how many of them no
+    window of `warmup + length` days of unbroken forcing can reach.
+    """
+    findings = [Finding("note", "record", note) for note in (coverage(record), *record.notes)]
+    for site, name in enumerate(record.sites):
+        findings += _site(record, site, name, length, warmup)
+    for part in ("train", "validation", "test") if split is not None else ():
+        findings += _part(record, getattr(split, part), part, length, warmup)
+    return findings
+
+
+def coverage(record: Record) -> str:
+    """One line on the size and the span of a record."""
+    known = record.measured()
+    return f"{len(record.sites)} sites, {record.time[0]} to {record.time[-1]}, {int(known.sum())} observed site-days"
+
+
+def refuse_impossible(record: Record) -> None:
+    """Refuse values outside a variable's bounds, and sites without any data.
+
+    Raises `DataError` with the site, the day and what to do.
+    """
+    for name, values in {**record.fields, **record.observed}.items():
+        outside = _outside(record, name, values)
+        if outside is not None:
+            raise DataError(outside)
+        empty = [site for site, row in zip(record.sites, values, strict=True) if not np.isfinite(row).any()]
+        if empty and name in record.fields:
+            raise DataError(
+                f"{name}: no value at all at {len(empty)} of {len(record.sites)} sites ({few(empty)}); "
+                "leave them out with sites = [...], or supply the data"
+            )
+
+
+def _outside(record: Record, name: str, values: np.ndarray) -> str | None:
+    low, high = record.variables[name].bounds
+    wrong = np.argwhere((values < low) | (values > high))
+    if not len(wrong):
+        return None
+    place = tuple(int(i) for i in wrong[0])
+    when = f" on {record.time[place[1]]}" if name in record.dynamic or name in record.observed else ""
+    units = record.variables[name].units
+    return (
+        f"{name}: {len(wrong)} values outside {low:g} to {high:g} {units}, first {values[place]:g} at site "
+        f"{record.sites[place[0]]!r}{when}; mark missing values as NaN (or _FillValue), and check the units"
+    )
+
+
+def _site(record: Record, site: int, name: str, length: int, warmup: int) -> list[Finding]:
+    found = []
+    for field in (*record.dynamic, *record.observed):
+        target = field in record.observed
+        found += _series(field, name, (record.observed if target else record.fields)[field][site], target)
+    for field in (*record.fields, *record.observed):
+        values = (record.observed if field in record.observed else record.fields)[field][site : site + 1]
+        outside = _outside(record.at([site]), field, values)
+        found += [Finding("error", name, outside)] if outside else []
+    longest = max((b - a for a, b in runs(record.complete()[site])), default=0)
+    if longest < warmup + length:
+        found.append(Finding("error", name, _unusable(record, site, longest, warmup, length)))
+    return found
+
+
+def _series(field: str, site: str, values: np.ndarray, target: bool) -> list[Finding]:
+    known = np.flatnonzero(np.isfinite(values))
+    if not len(known):
+        level, advice = ("warning", "it can only be predicted") if target else ("error", "leave the site out")
+        return [Finding(level, site, f"{field}: no value at all; {advice}")]
+    inside = values[known[0] : known[-1] + 1]
+    found = []
+    gaps = runs(~np.isfinite(inside))
+    if gaps:
+        days, longest = sum(b - a for a, b in gaps), max(b - a for a, b in gaps)
+        kept = "they are not scored" if target else "windows do not cross them"
+        found.append(Finding("note", site, f"{field}: {len(gaps)} gaps, {days} days, the longest {longest}; {kept}"))
+    if len(known) > 1 and np.ptp(values[known]) == 0:
+        found.append(Finding("warning", site, f"{field}: the same value, {values[known[0]]:g}, on every day"))
+    return found
+
+
+def _unusable(record: Record, site: int, longest: int, warmup: int, length: int) -> str:
+    def broken(names: Sequence[str]) -> int:
+        return max((b - a for a, b in runs(record.complete(names)[site])), default=0)
+
+    culprits = [f"{name} ({broken([name])} days)" for name in record.fields if broken([name]) < warmup + length]
+    return (
+        f"unusable: the longest unbroken forcing is {longest} days, a window needs {warmup} + {length}; "
+        f"limited by {', '.join(culprits) or 'gaps of several fields together'}"
+    )
+
+
+def _part(record: Record, mask: np.ndarray, part: str, length: int, warmup: int) -> list[Finding]:
+    wanted = mask & record.measured()
+    reached = np.zeros_like(wanted)
+    for site, row in enumerate(record.complete()):
+        for begin, end in runs(row):
+            if end - begin >= warmup + length:
+                reached[site, begin + warmup : end] = True
+    lost = wanted & ~reached
+    sites = [name for name, row in zip(record.sites, wanted, strict=True) if not row.any()]
+    found = [Finding("note", part, f"{int(wanted.sum())} observed site-days at {int(wanted.any(axis=1).sum())} sites")]
+    if lost.any():
+        where = few(name for name, row in zip(record.sites, lost, strict=True) if row.any())
+        reason = f"they lie in the warm-up ({warmup} days) after forcing begins, or in a stretch shorter than a window"
+        found.append(
+            Finding("warning", part, f"{int(lost.sum())} observed days cannot be reached at {where}: {reason}")
+        )
+    if sites and wanted.any():
+        found.append(Finding("note", part, f"no observed day at {len(sites)} sites: {few(sites)}"))
+    return found
