@@ -10,7 +10,9 @@ def ask(joint: Model, fields: Fields) -> Fields:
     return joint({variable.name: fields[variable.name] for variable in joint.inputs})
 
 
-def read_by(owner: str, own: Iterable[Variable], made: Iterable[Variable], joints: Iterable[Model]) -> tuple[Variable, ...]:
+def read_by(
+    owner: str, own: Iterable[Variable], made: Iterable[Variable], joints: Iterable[Model]
+) -> tuple[Variable, ...]:
     """The inputs of a mechanism: its own, and what its joints read that it does not make itself.
 
     Raises `ValueError` where a joint declares other units or axes than its owner.

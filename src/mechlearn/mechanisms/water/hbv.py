@@ -51,7 +51,9 @@ class DegreeDay(Model):
     melt water up to CWH of its ice. Snow turns into rain linearly over an interval around TT.
     """
 
-    threshold_temperature: Parameter = Parameter(0.0, "degC", (-2.5, 2.5), "TT: temperature at which snow falls and melts")
+    threshold_temperature: Parameter = Parameter(
+        0.0, "degC", (-2.5, 2.5), "TT: temperature at which snow falls and melts"
+    )
     transition_interval: Parameter = Parameter(2.0, "degC", (0.5, 6.0), "TTI: range over which snow turns into rain")
     degree_day_factor: Parameter = Parameter(3.0, "mm degC-1 day-1", (0.5, 10.0), "CFMAX: melt per degree and day")
     refreezing_coefficient: Parameter = Parameter(0.05, "1", (0.0, 0.1), "CFR: refreezing relative to melt")
@@ -80,7 +82,9 @@ class SoilLimitedEvaporation(Model):
     `ET = PET min(1, (SM / FC) / LP) ** beta_et`
     """
 
-    evaporation_threshold: Parameter = Parameter(0.7, "1", (0.2, 1.0), "LP: saturation below which evaporation is reduced")
+    evaporation_threshold: Parameter = Parameter(
+        0.7, "1", (0.2, 1.0), "LP: saturation below which evaporation is reduced"
+    )
     evaporation_exponent: Parameter = Parameter(1.0, "1", (0.3, 5.0), "beta_et: shape of the reduction of evaporation")
     inputs: ClassVar = (POTENTIAL_EVAPOTRANSPIRATION, SATURATION)
     outputs: ClassVar = (EVAPOTRANSPIRATION,)
@@ -191,7 +195,9 @@ class HBV(Model):
     response: Model = eqx.field(default_factory=ThreeOutlets)
     routing: Model = eqx.field(default_factory=TriangularRouting)
     field_capacity: Parameter = Parameter(250.0, "mm", (50.0, 1000.0), "FC: water the soil can hold")
-    capillary_coefficient: Parameter = Parameter(0.01, "day-1", (0.0, 1.0), "C: capillary rise from the lower zone to dry soil")
+    capillary_coefficient: Parameter = Parameter(
+        0.01, "day-1", (0.0, 1.0), "C: capillary rise from the lower zone to dry soil"
+    )
 
     state: ClassVar[tuple[str, ...]] = tuple(v.name for v in (SNOWPACK, LIQUID, SOIL, UPPER, LOWER, BUFFER))
     stores: ClassVar[tuple[str, ...]] = state
@@ -203,13 +209,28 @@ class HBV(Model):
 
     @property
     def inputs(self) -> tuple[Variable, ...]:
-        own = (PRECIPITATION, AIR_TEMPERATURE, POTENTIAL_EVAPOTRANSPIRATION, SNOWPACK, LIQUID, SOIL, UPPER, LOWER, BUFFER)
+        own = (
+            PRECIPITATION,
+            AIR_TEMPERATURE,
+            POTENTIAL_EVAPOTRANSPIRATION,
+            SNOWPACK,
+            LIQUID,
+            SOIL,
+            UPPER,
+            LOWER,
+            BUFFER,
+        )
         joints = (self.snow, self.evaporation, self.soil, self.percolation, self.response, self.routing)
         return read_by("HBV", own, self.outputs, joints)
 
     def initial(self) -> dict[str, ArrayLike]:
         empty = {"snowpack": 0.0, "liquid_water_in_snow": 0.0, "routing_buffer": jnp.zeros(LAGS)}
-        return {**empty, "soil_moisture": 0.5 * jnp.asarray(self.field_capacity.value), "upper_zone_storage": 5.0, "lower_zone_storage": 10.0}
+        return {
+            **empty,
+            "soil_moisture": 0.5 * jnp.asarray(self.field_capacity.value),
+            "upper_zone_storage": 5.0,
+            "lower_zone_storage": 10.0,
+        }
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         made = {**fields}
@@ -259,8 +280,15 @@ class HBV(Model):
 def example() -> dict[str, Any]:
     """A mild wet day on a snow cover, worked by hand from the equations."""
     day = {"precipitation": 10.0, "air_temperature": 2.0, "potential_evapotranspiration": 2.0, "snowpack": 20.0}
-    store = {"liquid_water_in_snow": 1.0, "soil_moisture": 125.0, "upper_zone_storage": 30.0, "lower_zone_storage": 10.0}
-    inputs = {name: jnp.asarray(value) for name, value in (day | store).items()} | {"routing_buffer": jnp.full(LAGS, 0.1)}
+    store = {
+        "liquid_water_in_snow": 1.0,
+        "soil_moisture": 125.0,
+        "upper_zone_storage": 30.0,
+        "lower_zone_storage": 10.0,
+    }
+    inputs = {name: jnp.asarray(value) for name, value in (day | store).items()} | {
+        "routing_buffer": jnp.full(LAGS, 0.1)
+    }
     # melt 3*2 = 6; held 0.1*14 = 1.4; to soil 10 + 7 - 1.4 = 15.6; recharge 15.6/4 = 3.9; soil 125 + 11.7 = 136.7;
     # evaporation 2*(136.7/250)/0.7; upper 30 + 3.9 - 1.5 = 32.4; surface 0.3*12.4; interflow 0.1*(32.4 - 3.72);
     # capillary rise 0.01*10*(1 - 135.14/250); baseflow 0.03*(11.5 - 0.046); runoff 0.1 + 2/2.5**2 of the generated 6.932.
