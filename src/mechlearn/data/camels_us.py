@@ -161,9 +161,16 @@ def _potential(method: str, fields: dict[str, np.ndarray], day: np.ndarray, tabl
     if method == "hamon":
         return hamon(temperature, length).astype(np.float32)
     elevation, latitude = table["elev_mean"].to_numpy()[:, None], table["gauge_lat"].to_numpy()[:, None]
-    others = (fields[v.name] for v in (MINIMUM_TEMPERATURE, MAXIMUM_TEMPERATURE, SHORTWAVE, VAPOUR_PRESSURE))
-    clear = clear_sky_radiation(day, latitude, elevation)
-    return priestley_taylor(temperature, *others, length, clear, elevation).astype(np.float32)
+    return priestley_taylor(
+        temperature,
+        fields[MINIMUM_TEMPERATURE.name],
+        fields[MAXIMUM_TEMPERATURE.name],
+        fields[SHORTWAVE.name],
+        fields[VAPOUR_PRESSURE.name],
+        length,
+        clear_sky_radiation(day, latitude, elevation),
+        elevation,
+    ).astype(np.float32)
 
 
 def _refuse(attributes: Sequence[str], known: dict[str, str]) -> None:

@@ -11,7 +11,7 @@ import xarray as xr
 
 from .. import variables as shared
 from ..core import Variable, named
-from .days import days_of, in_order
+from .days import Days, days_of, in_order
 from .units import DataError, UnitError, cf, convert
 
 __all__ = ["DataError", "Record"]
@@ -95,8 +95,8 @@ class Record:
         """Where (site, time) every forcing and every static attribute is known."""
         there = np.ones((len(self.sites), len(self.time)), dtype=bool)
         for name in self.fields if names is None else names:
-            known = np.isfinite(self.fields[name])
-            there &= known if name in self.dynamic else known.reshape(len(self.sites), -1).all(axis=1)[:, None]
+            known: np.ndarray = np.isfinite(self.fields[name])
+            there &= known if name in self.dynamic else known.reshape(len(self.sites), -1).all(axis=1, keepdims=True)
         return there
 
     def measured(self) -> np.ndarray:
@@ -207,43 +207,22 @@ def to_record(
 
     Raises `DataError` for what is missing, `UnitError` for units that are missing or do not fit.
     """
-    names, units = names or {}, units or {}
     dataset, calendar, notes = in_order(dataset, time, source)
     if site not in dataset.dims:
         name = str(dataset[site].values) if site in dataset else Path(source).stem or "site"
         dataset = dataset.drop_vars(site, errors="ignore").expand_dims({site: [name]})
     days = days_of(dataset[time].values, calendar)
-    square_metres = None
-    if area is not None:
-        square_metres = column(dataset, area, units.get(area), Variable("area", "m2"))[:, None]
-
-    def static(wanted: Variable) -> np.ndarray:
-        return column(dataset, names.get(wanted.name, wanted.name), units.get(wanted.name), wanted)
-
-    def series(wanted: Variable) -> np.ndarray:
-        name = names.get(wanted.name, wanted.name)
-        missing = {site, time} - set(dataset[name].dims) if name in dataset else ()
-        if missing:
-            raise DataError(f"{wanted.name}: {name!r} has axes {dataset[name].dims}, expected {(site, time)}")
-        upright = dataset[[name]].transpose(site, time) if name in dataset else dataset
-        values = column(upright, name, units.get(wanted.name), wanted, area=square_metres, step=days.step)
-        return days.mean(values).astype(np.float32)
-
-    def bridged(wanted: Variable) -> np.ndarray:
-        return days.bridged(series(wanted)) if bridge else series(wanted)
-
+    taken = _Columns(dataset, names or {}, units or {}, (site, time), days, area)
     if days.step < 0.9:
-        notes.append(
-            f"a time step of {days.step * 24:.3g} hours was averaged to days; days with a missing step are missing"
-        )
+        notes.append(f"a time step of {days.step * 24:.3g} hours was averaged to days; a day lacking a step is missing")
     if bridge and days.absent.any():
-        notes.append(
-            f"forcing on {int(days.absent.sum())} days that the calendar {calendar} does not have was interpolated"
-        )
+        notes.append(f"forcing on {int(days.absent.sum())} days not in the calendar {calendar} was interpolated")
     sites = tuple(str(name) for name in dataset[site].values)
+    series = {v.name: taken.series(v) for v in forcing}
     return Record(
-        fields={v.name: bridged(v) for v in forcing} | {v.name: static(v) for v in statics},
-        observed={v.name: series(v) for v in targets},
+        fields={name: days.bridged(values) if bridge else values for name, values in series.items()}
+        | {v.name: taken.static(v) for v in statics},
+        observed={v.name: taken.series(v) for v in targets},
         time=days.time,
         sites=sites,
         variables=named([*(v.over("time") for v in (*forcing, *targets)), *statics]),
@@ -251,6 +230,46 @@ def to_record(
         regions=_labels(dataset, regions, sites) if regions else {},
         notes=tuple(notes),
     )
+
+
+@dataclass(frozen=True)
+class _Columns:
+    dataset: xr.Dataset
+    names: Mapping[str, str]
+    units: Mapping[str, str]
+    axes: tuple[str, str]
+    days: Days
+    area: str | None
+
+    def static(self, wanted: Variable) -> np.ndarray:
+        return column(self._upright(wanted, self.axes[:1]), self._name(wanted), self.units.get(wanted.name), wanted)
+
+    def series(self, wanted: Variable) -> np.ndarray:
+        upright, given = self._upright(wanted, self.axes), self.units.get(wanted.name)
+        area, step = self._square_metres(), self.days.step
+        return self.days.mean(column(upright, self._name(wanted), given, wanted, area=area, step=step)).astype(
+            np.float32
+        )
+
+    def _name(self, wanted: Variable) -> str:
+        return self.names.get(wanted.name, wanted.name)
+
+    def _upright(self, wanted: Variable, axes: tuple[str, ...]) -> xr.Dataset:
+        name = self._name(wanted)
+        if name not in self.dataset:
+            return self.dataset
+        there = self.dataset[name].dims
+        if set(there) != set(axes):
+            raise DataError(
+                f"{wanted.name}: {name!r} has axes {there}, expected {axes}; list it under forcing or statics"
+            )
+        return self.dataset[[name]].transpose(*axes)
+
+    def _square_metres(self) -> np.ndarray | None:
+        if self.area is None:
+            return None
+        name = self.names.get(self.area, self.area)
+        return column(self.dataset, name, self.units.get(self.area), Variable("area", "m2"))[:, None]
 
 
 def _labels(dataset: xr.Dataset, name: str, sites: Sequence[str]) -> dict[str, str]:

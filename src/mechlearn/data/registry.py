@@ -41,9 +41,9 @@ def list_datasets() -> dict[str, Entry]:
 def locate(name: str) -> Path | None:
     """Where a data file lies on this machine, if it does: $MECHLEARN_DATA first, then the cache."""
     entry = _entry(name)
-    places = (
-        [_inside(entry)] if entry.package else [_folder() / entry.file if _folder() else None, _cache() / entry.file]
-    )
+    folder = _folder()
+    places = [_cache() / entry.file] if folder is None else [folder / entry.file, _cache() / entry.file]
+    places = [_inside(entry)] if entry.package else places
     return next((place for place in places if place is not None and place.exists()), None)
 
 

@@ -72,7 +72,8 @@ def cf(units: str) -> str:
 
 
 def _in_order(parsed: pint.Unit) -> list[tuple[str, float]]:
-    return sorted(parsed._units.items(), key=lambda item: (item[1] < 0, item[0] == "second", item[0]))
+    powers = [(name, float(power)) for name, power in parsed._units.items()]  # pyright: ignore[reportArgumentType]
+    return sorted(powers, key=lambda item: (item[1] < 0, item[0] == "second", item[0]))
 
 
 @functools.cache
