@@ -28,6 +28,7 @@ def diagnose(record: Record, split=None, *, length: int = 365, warmup: int = 365
     window of `warmup + length` days of unbroken forcing can reach.
     """
     findings = [Finding("note", "record", note) for note in (coverage(record), *record.notes)]
+    findings += [Finding("error", site, message) for site, message in _outside(record)]
     for site, name in enumerate(record.sites):
         findings += _site(record, site, name, length, warmup)
     for part in ("train", "validation", "test") if split is not None else ():
@@ -46,10 +47,10 @@ def refuse_impossible(record: Record) -> None:
 
     Raises `DataError` with the site, the day and what to do.
     """
+    outside = _outside(record)
+    if outside:
+        raise DataError(outside[0][1])
     for name, values in {**record.fields, **record.observed}.items():
-        outside = _outside(record, name, values)
-        if outside is not None:
-            raise DataError(outside)
         empty = [site for site, row in zip(record.sites, values, strict=True) if not np.isfinite(row).any()]
         if empty and name in record.fields:
             raise DataError(
@@ -58,17 +59,23 @@ def refuse_impossible(record: Record) -> None:
             )
 
 
-def _outside(record: Record, name: str, values: np.ndarray) -> str | None:
-    low, high = record.variables[name].bounds
-    wrong = np.argwhere((values < low) | (values > high))
-    if not len(wrong):
-        return None
-    place = tuple(int(i) for i in wrong[0])
-    when = f" on {record.time[place[1]]}" if name in record.dynamic or name in record.observed else ""
-    units = record.variables[name].units
+def _outside(record: Record) -> list[tuple[str, str]]:
+    found = []
+    for name, values in {**record.fields, **record.observed}.items():
+        low, high = record.variables[name].bounds
+        wrong = (values < low) | (values > high)
+        for site in np.flatnonzero(wrong.reshape(len(record.sites), -1).any(axis=1)):
+            found.append((record.sites[site], _range_message(record, name, site, values[site], wrong[site])))
+    return found
+
+
+def _range_message(record: Record, name: str, site: int, values: np.ndarray, wrong: np.ndarray) -> str:
+    first = tuple(np.argwhere(wrong)[0])
+    when = f" on {record.time[first[0]]}" if values.shape == record.time.shape else ""
+    (low, high), units = record.variables[name].bounds, record.variables[name].units
     return (
-        f"{name}: {len(wrong)} values outside {low:g} to {high:g} {units}, first {values[place]:g} at site "
-        f"{record.sites[place[0]]!r}{when}; mark missing values as NaN (or _FillValue), and check the units"
+        f"{name}: {int(wrong.sum())} values outside {low:g} to {high:g} {units}, first {values[first]:g} at site "
+        f"{record.sites[site]!r}{when}; mark missing values as NaN (or _FillValue), and check the units"
     )
 
 
@@ -77,10 +84,6 @@ def _site(record: Record, site: int, name: str, length: int, warmup: int) -> lis
     for field in (*record.dynamic, *record.observed):
         target = field in record.observed
         found += _series(field, name, (record.observed if target else record.fields)[field][site], target)
-    for field in (*record.fields, *record.observed):
-        values = (record.observed if field in record.observed else record.fields)[field][site : site + 1]
-        outside = _outside(record.at([site]), field, values)
-        found += [Finding("error", name, outside)] if outside else []
     longest = max((b - a for a, b in runs(record.complete()[site])), default=0)
     if longest < warmup + length:
         found.append(Finding("error", name, _unusable(record, site, longest, warmup, length)))
