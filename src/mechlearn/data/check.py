@@ -29,8 +29,9 @@ def diagnose(record: Record, split=None, *, length: int = 365, warmup: int = 365
     """
     findings = [Finding("note", "record", note) for note in (coverage(record), *record.notes)]
     findings += [Finding("error", site, message) for site, message in _outside(record)]
+    complete = record.complete()
     for site, name in enumerate(record.sites):
-        findings += _site(record, site, name, length, warmup)
+        findings += _site(record, site, name, complete[site], length, warmup)
     for part in ("train", "validation", "test") if split is not None else ():
         findings += _part(record, getattr(split, part), part, length, warmup)
     return findings
@@ -79,12 +80,12 @@ def _range_message(record: Record, name: str, site: int, values: np.ndarray, wro
     )
 
 
-def _site(record: Record, site: int, name: str, length: int, warmup: int) -> list[Finding]:
+def _site(record: Record, site: int, name: str, complete: np.ndarray, length: int, warmup: int) -> list[Finding]:
     found = []
     for field in (*record.dynamic, *record.observed):
         target = field in record.observed
         found += _series(field, name, (record.observed if target else record.fields)[field][site], target)
-    longest = max((b - a for a, b in runs(record.complete()[site])), default=0)
+    longest = max((b - a for a, b in runs(complete)), default=0)
     if longest < warmup + length:
         found.append(Finding("error", name, _unusable(record, site, longest, warmup, length)))
     return found
@@ -109,7 +110,7 @@ def _series(field: str, site: str, values: np.ndarray, target: bool) -> list[Fin
 
 def _unusable(record: Record, site: int, longest: int, warmup: int, length: int) -> str:
     def broken(names: Sequence[str]) -> int:
-        return max((b - a for a, b in runs(record.complete(names)[site])), default=0)
+        return max((b - a for a, b in runs(record.at([site]).complete(names)[0])), default=0)
 
     culprits = [f"{name} ({broken([name])} days)" for name in record.fields if broken([name]) < warmup + length]
     return (
