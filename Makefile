@@ -28,7 +28,7 @@ clean:
 
 $(VENV)/.python:
 	@$(if $(PYTHON),$(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "mechlearn needs Python 3.11 or newer (3.12 is fastest); found: $$(python3 --version 2>&1)."; \
+	  echo "mechlearn needs Python 3.11 or newer (3.12 is fastest); found: $$($(or $(PYTHON),python3) --version 2>&1)."; \
 	  echo "Install one, or name it: make demo PYTHON=/path/to/python3.12"; exit 2; }
 	@echo "creating $(VENV) with $$($(PYTHON) --version)"
 	@$(PYTHON) -m venv $(VENV) || { \
