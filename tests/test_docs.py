@@ -1,6 +1,7 @@
 """What the documentation shows must run: Python blocks, experiment tables, links and the names of couplings."""
 
 import importlib
+import inspect
 import re
 import tomllib
 from pathlib import Path
@@ -62,7 +63,10 @@ def test_the_extensions_do_what_they_say() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_tables_are_toml(page: Path) -> None:
     for text in blocks(page, "toml"):
-        tomllib.loads(text)
+        table = tomllib.loads(text).get("data", {})
+        if "reader" in table:
+            reader = importlib.import_module(f"mechlearn.data.{table.pop('reader')}").read
+            assert set(table) <= set(inspect.signature(reader).parameters)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
