@@ -1,4 +1,4 @@
-"""HBV over 730 days and 500 basins: value and gradient against a torch loop, forward against numba, memory of ten years.
+"""HBV, 730 days and 500 basins: value and gradient against a torch loop, forward against numba, memory of ten years.
 
 Claims: value and gradient at least 20 times faster than the same equations as a torch loop with autograd; ten years
 of 500 basins with gradient in less than 2 GB. Run: python benchmarks/hydrology_gradient.py (needs the extra
@@ -26,6 +26,9 @@ from mechlearn.mechanisms.water.hbv import HBV, LAGS
 from mechlearn.parameters import parameters, set_parameters
 
 DAYS, BASINS, YEARS = 730, 500, 10
+if "--memory" not in sys.argv:
+    import torch
+
 MODEL = Rollout(HBV(), keep=("runoff",))
 PATHS = {path.rsplit(".", 1)[-1]: path for path in parameters(MODEL)}
 FORCING = ("precipitation", "air_temperature", "potential_evapotranspiration")
@@ -34,8 +37,8 @@ FORCING = ("precipitation", "air_temperature", "potential_evapotranspiration")
 def weather(days: int) -> dict[str, np.ndarray]:
     """Random weather with seasons (basin, day)."""
     draw, season = np.random.default_rng(0), np.sin(2 * np.pi * np.arange(days) / 365)
-    rain = draw.gamma(0.4, 8.0, (BASINS, days))
-    warm = 8 + 12 * season + 3 * draw.normal(size=(BASINS, days))
+    rain = draw.gamma(0.4, 20.0, (BASINS, days))
+    warm = 4 + 12 * season + 3 * draw.normal(size=(BASINS, days))
     demand = np.maximum(0, 2 + 2 * season + 0.3 * draw.normal(size=(BASINS, days)))
     return {name: v.astype(np.float32) for name, v in zip(FORCING, (rain, warm, demand), strict=True)}
 
@@ -58,34 +61,39 @@ def run(values, fields):
 graded = jax.jit(jax.value_and_grad(lambda values, fields: jnp.mean(run(values, fields) ** 2)))
 
 
+def positive(x):
+    return torch.maximum(x, torch.zeros_like(x))
+
+
+def share(x):
+    return torch.maximum(torch.minimum(x, torch.ones_like(x)), torch.full_like(x, 1e-6))
+
+
 def torch_day(p, shares, state, rain, warm, demand):
     """The equations of one day, on torch tensors of one value a basin."""
-    import torch
-
     ice, liquid, soil, upper, lower, buffer = state
     excess = warm - p["threshold_temperature"]
     snowfall = rain * torch.clip(0.5 - excess / p["transition_interval"], 0, 1)
     ice = ice + snowfall
-    melt = torch.minimum(p["degree_day_factor"] * torch.relu(excess), ice)
-    cold = p["refreezing_coefficient"] * p["degree_day_factor"] * torch.relu(-excess)
+    melt = torch.minimum(p["degree_day_factor"] * positive(excess), ice)
+    cold = p["refreezing_coefficient"] * p["degree_day_factor"] * positive(-excess)
     refreezing = torch.minimum(cold, liquid + melt)
     ice, liquid = ice - melt + refreezing, liquid + melt - refreezing
-    outflow = torch.relu(liquid - p["water_holding_capacity"] * ice)
+    outflow = positive(liquid - p["water_holding_capacity"] * ice)
     liquid, water = liquid - outflow, rain - snowfall + outflow
     capacity = p["field_capacity"]
-    wet = torch.clip(soil / capacity, 1e-6, 1)
+    wet = share(soil / capacity)
     passed = torch.minimum(water * wet ** p["recharge_exponent"], water)
     soil = soil + water - passed
-    spill = torch.relu(soil - capacity)
+    spill = positive(soil - capacity)
     soil = soil - spill
-    stress = torch.clip(soil / capacity / p["evaporation_threshold"], 1e-6, 1) ** p["evaporation_exponent"]
+    stress = share(soil / capacity / p["evaporation_threshold"]) ** p["evaporation_exponent"]
     soil = soil - torch.minimum(demand * stress, soil)
-    evaporated_soil = soil
-    rise = p["capillary_coefficient"] * lower * (1 - evaporated_soil / capacity)
+    rise = p["capillary_coefficient"] * lower * (1 - soil / capacity)
     soil, upper = soil + rise, upper + passed + spill
     down = torch.minimum(upper, p["maximum_percolation"])
     upper, lower = upper - down, lower - rise + down
-    surface = p["surface_recession"] * torch.relu(upper - p["surface_threshold"])
+    surface = p["surface_recession"] * positive(upper - p["surface_threshold"])
     interflow, baseflow = p["interflow_recession"] * (upper - surface), p["baseflow_recession"] * lower
     due = buffer + (surface + interflow + baseflow)[:, None] * shares
     buffer = torch.cat([due[:, 1:], torch.zeros_like(due[:, :1])], dim=1)
@@ -93,12 +101,10 @@ def torch_day(p, shares, state, rain, warm, demand):
 
 
 def torch_run(p, rain, warm, demand):
-    import torch
-
     position = torch.clip(torch.arange(LAGS + 1) / p["routing_time_base"][:, None], 0, 1)
     passed = torch.where(position < 0.5, 2 * position**2, 1 - 2 * (1 - position) ** 2)
-    zero, one = torch.zeros(BASINS), torch.ones(BASINS)
-    state = (zero, zero, 0.5 * p["field_capacity"], 5 * one, 10 * one, torch.zeros(BASINS, LAGS))
+    zero, one = torch.zeros_like(rain[:, 0]), torch.ones_like(rain[:, 0])
+    state = (zero, zero, 0.5 * p["field_capacity"], 5 * one, 10 * one, torch.zeros(BASINS, LAGS, dtype=rain.dtype))
     flow, shares = [], torch.diff(passed, dim=1)
     for day in range(rain.shape[1]):
         state, runoff = torch_day(p, shares, state, rain[:, day], warm[:, day], demand[:, day])
@@ -179,9 +185,20 @@ def close(mine, theirs, what: str) -> float:
     return gap
 
 
-def compare() -> dict:
-    import torch
+def same_gradient() -> float:
+    """The largest relative difference of one year's gradients, in double precision.
 
+    In single precision a few basins of 500 pass a kink (a store just full) on another side by rounding.
+    """
+    values, fields = ({n: v.astype(float) for n, v in part.items()} for part in (settings(), weather(365)))
+    leaves = {name: torch.tensor(v, requires_grad=True) for name, v in values.items()}
+    (torch_run(leaves, *(torch.tensor(fields[name]) for name in FORCING)) ** 2).mean().backward()
+    with jax.enable_x64(True):
+        slope = graded(values, fields)[1]
+        return max(close(slope[name], leaf.grad, f"gradient of {name}") for name, leaf in leaves.items())
+
+
+def compare() -> dict:
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     values, fields = settings(), weather(DAYS)
@@ -189,8 +206,6 @@ def compare() -> dict:
     leaves = {name: torch.tensor(v, requires_grad=True) for name, v in values.items()}
 
     def theirs():
-        for leaf in leaves.values():
-            leaf.grad = None
         (torch_run(leaves, *tensors) ** 2).mean().backward()
 
     def theirs_forward():
@@ -198,20 +213,16 @@ def compare() -> dict:
             return torch_run(leaves, *tensors)
 
     inside = jax.tree.map(jnp.asarray, (values, fields))
-    forward = numba_run(values, fields)
-    theirs()
-    flow, slope = run(*inside), graded(*inside)[1]
-    gaps = {
-        "torch": close(flow, theirs_forward(), "runoff in torch"),
-        "numba": close(flow, forward(), "runoff in numba"),
+    forward, block = numba_run(values, fields), jax.block_until_ready
+    gaps = {"gradient": same_gradient(), "runoff_torch": close(run(*inside), theirs_forward(), "runoff in torch")}
+    gaps["runoff_numba"] = close(run(*inside), forward(), "runoff in numba")
+    block(graded(*inside))
+    mine = {
+        "ours": lambda: block(graded(*inside)),
+        "ours_forward": lambda: block(run(*inside)),
+        "numba_forward": forward,
     }
-    gaps["gradient"] = max(close(slope[name], leaf.grad, f"gradient of {name}") for name, leaf in leaves.items())
-    block = jax.block_until_ready
-    ms = fastest(
-        {"ours": lambda: block(graded(*inside)), "ours_forward": lambda: block(run(*inside)), "numba_forward": forward},
-        8,
-    )
-    ms |= fastest({"torch": theirs, "torch_forward": theirs_forward}, 2)
+    ms = fastest(mine, 8) | fastest({"torch": theirs, "torch_forward": theirs_forward}, 2)
     return {"milliseconds": ms, "torch_over_ours": ms["torch"] / ms["ours"], "largest_relative_difference": gaps}
 
 
