@@ -39,7 +39,9 @@ def simulated(unknowns, forcing):
     size = values["storage_capacity"]
     start = {"snowpack": 0.0, "water_storage": size * jax.nn.sigmoid(unknowns[-1])}
     keep = ("water_storage",)
-    water = Rollout(model, start=start, keep=keep, save_every=1, remat=False)(forcing)["water_storage"][PARTS - 1 :: PARTS]
+    water = Rollout(model, start=start, keep=keep, save_every=1, remat=False)(forcing)["water_storage"][
+        PARTS - 1 :: PARTS
+    ]
     return jax.vmap(lambda now: model.discharge({"water_storage": now, "storage_size": size})["runoff"])(water)
 
 

@@ -32,8 +32,8 @@ class CemaNeige(Model):
     Valery et al. 2014, doi:10.1016/j.jhydrol.2014.04.058. The cold-content switch is a step, so
     CTG has no slope in melt: choose it by several starts.
 
-        >>> cold = {"precipitation": 4.0, "air_temperature": -5.0, "snowpack": jnp.zeros(1), "thermal_state": jnp.zeros(1)}
-        >>> float(CemaNeige()(cold)["snowpack"][0])
+        >>> cold = {"precipitation": 4.0, "air_temperature": -5.0}
+        >>> float(CemaNeige()({**cold, **CemaNeige().initial()})["snowpack"][0])
         4.0
     """
 

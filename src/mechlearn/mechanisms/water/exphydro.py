@@ -48,7 +48,9 @@ class StorageLimitedEvaporation(Model):
     outputs: ClassVar = (EVAPOTRANSPIRATION,)
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
-        return {"evapotranspiration": fields["potential_evapotranspiration"] * jnp.minimum(fields["relative_storage"], 1)}
+        return {
+            "evapotranspiration": fields["potential_evapotranspiration"] * jnp.minimum(fields["relative_storage"], 1)
+        }
 
 
 class ExponentialDischarge(Model):

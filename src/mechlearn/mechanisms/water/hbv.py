@@ -291,7 +291,7 @@ def example() -> dict[str, Any]:
     }
     # melt 3*2 = 6; held 0.1*14 = 1.4; to soil 10 + 7 - 1.4 = 15.6; recharge 15.6/4 = 3.9; soil 125 + 11.7 = 136.7;
     # evaporation 2*(136.7/250)/0.7; upper 30 + 3.9 - 1.5 = 32.4; surface 0.3*12.4; interflow 0.1*(32.4 - 3.72);
-    # capillary rise 0.01*10*(1 - 135.14/250); baseflow 0.03*(11.5 - 0.046); runoff 0.1 + 2/2.5**2 of the generated 6.932.
+    # capillary rise 0.01*10*(1 - 135.14/250); baseflow 0.03*(11.5 - 0.046); runoff 0.1 + 2/2.5**2 of all three.
     published = {"water_to_soil": 15.6, "recharge": 3.9, "evapotranspiration": 1.562286, "surface_flow": 3.72}
     published |= {"interflow": 2.868, "baseflow": 0.343622, "runoff": 2.318119, "snowpack": 14.0}
     source = "Seibert & Vis 2012, doi:10.5194/hess-16-3315-2012"
