@@ -47,8 +47,11 @@ def simulated(unknowns, forcing):
 
 @pytest.mark.data
 @pytest.mark.slow
-@pytest.mark.parametrize("basin", ["01013500", "01333000"])
+@pytest.mark.parametrize("basin", ["01013500", "06278300", "12447390", "13240000"])
 def test_six_fitted_parameters_give_the_shipped_simulation(basin, data_folder, float64):
+    """Where the shipped solver was accurate: it ran with a tolerance of 1e-3, so that in other basins (01333000) even
+    the parameters it was run with give an efficiency of only 0.89 when integrated accurately.
+    """
     with xr.open_dataset(data_folder / "camels_us" / "camels_us_300.nc") as file:
         forcing, shipped = within_the_day(file, basin)
     forcing = {name: jnp.asarray(series) for name, series in forcing.items()}
@@ -62,5 +65,4 @@ def test_six_fitted_parameters_give_the_shipped_simulation(basin, data_folder, f
         max_nfev=40,
     )
     efficiency = 1 - np.mean(fit.fun**2)
-    print(basin, efficiency)
     assert efficiency >= 0.99
