@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 
 from ..data.fields import Record, write_predictions
+from ..evaluation.uncertainty import interval
 from ..training.predict import predict
 from . import storage, tables
+from .audit import audited
 from .config import RequestError
 from .problem import Job, make_split
 from .resolve import names
@@ -100,12 +102,30 @@ def _extras(run: Run, done: dict[Job, dict[str, np.ndarray]], rows: list[dict[st
         "source": run.settings["experiment"].get("source", ""),
         "protocol": run.settings["experiment"].get("protocol", ""),
         "chosen": tables.chosen_by_validation(rows),
+        "regimes": _regimes(run, done),
+        **audited(run),
         "budget": _budget(rows),
         "learning_curves": _curves(done),
         "expected": run.settings.get("expected", {}),
         "environment": storage.environment(),
         "available": {room: names(room) for room in ("mechanisms", "learners", "couplings", "laws")},
     }
+
+
+def _regimes(run: Run, done: dict[Job, dict[str, np.ndarray]]) -> list[dict[str, Any]]:
+    """The error in low, medium and high flow of the test part."""
+    part = {job: result for job, result in done.items() if (job.split, job.fraction) == ("main", 1.0)}
+    test = make_split(run.record, run.splits["main"]).test
+    observed = np.where(test, run.record.observed[run.target], np.nan)
+    units = run.record.variables[run.target].units
+    low, high = np.nanquantile(observed, [0.3, 0.9], axis=1, keepdims=True)
+    flows = {"low (below the 30 % quantile)": observed < low, "medium": (observed >= low) & (observed < high), "high (above the 90 % quantile)": observed >= high}
+    rows = []
+    for label, predicted in _gathered(run, part).items():
+        for regime, days in flows.items():
+            found = interval("rmse", predicted, np.where(days, observed, np.nan), run.record.time, draws=200)
+            rows.append({"coupling": label, "regime": regime, "metric": "rmse", "units": units, **found._asdict()})
+    return rows
 
 
 def _budget(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

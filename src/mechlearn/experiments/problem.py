@@ -11,8 +11,8 @@ from jaxtyping import PRNGKeyArray
 
 from ..compose import Rollout
 from ..core import Model, System, Variable
-from ..couplings.series import along_time
 from ..couplings.teaching import learned_alone
+from ..data import read
 from ..data.fields import Record
 from ..descent import Descent
 from ..evaluation import splits
@@ -44,28 +44,14 @@ class Job:
 
 
 def read_data(settings: dict[str, Any]) -> Record:
-    """Read the data an experiment names.
-
-    Raises `RequestError` for unknown readers and options; the reader's own errors pass through.
-    """
+    """Read the data an experiment names; the reader says what is wrong with them."""
     options = dict(settings["data"])
-    name = options.pop("reader")
-    try:
-        reader = thing("data", f"{name}:read" if ":" not in name and "." in name else f"mechlearn.data.{name}:read")
-    except ValueError:
-        raise RequestError(f"[data] there is no reader {name!r}; there are: holmes, camels_us, file") from None
-    return reader(**keyword_arguments(reader, options, "data"))
+    return read(options.pop("reader"), **options)
 
 
 def make_split(record: Record, options: dict[str, Any], fraction: float = 1.0) -> splits.Split:
     """Make the split an experiment names, with a share of its training years."""
-    options = dict(options)
-    kind = options.pop("kind")
-    makers = {n: f for n, f in vars(splits).items() if inspect.isfunction(f) and next(iter(inspect.signature(f).parameters), "") == "record"}
-    if kind not in makers:
-        raise RequestError(f"[split] unknown kind {kind!r}; allowed: {', '.join(sorted(makers))}")
-    split = makers[kind](record, **keyword_arguments(makers[kind], options, "split", taken=("record",)))
-    return split if fraction >= 1 else splits.tenth(split, fraction)
+    return splits.make(record, **{**options, "fraction_of_training": fraction})
 
 
 def mechanism(table: dict[str, Any] | str) -> Model:
@@ -145,10 +131,10 @@ def _method(table: dict[str, Any] | str, others, settings, record, key) -> Calla
 
 
 def _variables(names: Sequence[str] | str, record: Record) -> tuple[Variable, ...]:
-    """Named fields of the data; "statics" means every attribute of the sites."""
-    if names == "statics":
-        return tuple(record.variables[name] for name, value in record.fields.items() if value.ndim == 1)
-    unknown = [name for name in names if name not in record.fields]
+    """Named fields of the data; "statics" stands for every attribute of the sites, "everything" for all fields."""
+    known = {"statics": record.statics, "everything": tuple(record.fields)}
+    chosen = known.get(names, (names,)) if isinstance(names, str) else [one for n in names for one in known.get(n, (n,))]
+    unknown = [name for name in chosen if name not in record.fields]
     if unknown:
         raise RequestError(f"the data have no {unknown}; they have: {', '.join(record.fields)}")
-    return tuple(record.variables[name].over("time") if record.fields[name].ndim == 2 else record.variables[name] for name in names)
+    return tuple(record.variables[name] for name in chosen)

@@ -128,8 +128,8 @@ class Run:
         split = problem.make_split(part, self.splits[job.split], job.fraction)
         size = {**self.window, **{k: v for k, v in table.get("training", {}).items() if k in self.window}}
         train = Windows(part, split.train, size["window"], size["warmup"])
-        validation = Windows(part, split.validation, size["window"], size["warmup"])
-        return train, validation if len(validation) else None
+        judged = split.validation & np.isfinite(part.observed[self.target])
+        return train, Windows(part, split.validation, size["window"], size["warmup"]) if judged.any() else None
 
     def calibrated(self, job: Job, table: dict[str, Any] | str) -> list[Model]:
         """The mechanism calibrated on a job's training part, one a seed: the best of several starts each."""

@@ -14,7 +14,7 @@ from ..data.check import diagnose
 from ..data.fields import write_predictions
 from ..training.predict import predict
 from . import config, problem, storage, tables
-from .audit import audit_run
+from .audit import audited, lines
 from .config import RequestError
 from .outputs import applied, execute
 from .report import write_report
@@ -107,7 +107,7 @@ def apply_(options: Namespace, console: Console) -> int:
 def audit_(options: Namespace, console: Console) -> int:
     """Put every taught coupling of a run to the physical probes and show what each passes."""
     settings = config.load(str(_resolved(options.run)), [])
-    for line in audit_run(Run(settings, options.run, console.print), options.site):
+    for line in lines(audited(Run(settings, options.run, console.print), options.site)):
         console.print(line, markup=False, highlight=False)
     return 0
 

@@ -1,0 +1,90 @@
+"""What every taught coupling of a run does when it is probed and when laws judge it."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ..core import Model
+from ..data.fields import Record
+from ..evaluation.consistency import audit
+from ..evaluation.probes import probe_all
+from ..laws.bounds import Bounds
+from ..laws.water_balance import WaterBalance
+from .problem import Job
+from .run import Run
+
+YEARS = 6
+PRECIPITATION, EVAPOTRANSPIRATION = "precipitation", "evapotranspiration"
+
+
+def audited(run: Run, site: str | None = None) -> dict[str, list[dict[str, Any]]]:
+    """Probe and judge the first seed of every coupling taught on the main split: rows of probes and of laws."""
+    found: dict[str, list[dict[str, Any]]] = {"probes": [], "audit": []}
+    if PRECIPITATION not in run.record.fields:
+        return found
+    for job, model in _models(run, site):
+        place = site or job.sites[0]
+        record = run.record.at([place])
+        about = {"coupling": job.label, "site": place}
+        found["probes"] += [{**about, **asdict(probe)} for probe in _probes(model, record)]
+        found["audit"] += [{**about, **row} for row in _laws(model, record, run.target)]
+    return found
+
+
+def lines(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
+    """The rows as text, a line each."""
+    for row in found["probes"]:
+        verdict = {True: "passes", False: "FAILS", None: "n/a"}[row["passed"]]
+        yield f"{row['coupling']:48s} {row['site']:12s} {row['name']:30s} {verdict:7s} {row['value']:.4g} ({row['explanation']})"
+    for row in found["audit"]:
+        yield f"{row['coupling']:48s} {row['site']:12s} {row['law']:30s} mean {row['mean']:.3g}, largest {row['max']:.3g} {row['reason']}"
+
+
+def _models(run: Run, site: str | None) -> Iterator[tuple[Job, Model]]:
+    for job in run.jobs():
+        main = (job.split, job.fraction, job.control) == ("main", 1.0, "")
+        if main and (site is None or site in job.sites):
+            yield job, run.taught(job)[0]
+
+
+def _probes(model: Model, record: Record):
+    fields = _forcing(model, record)
+    run = eqx.filter_jit(lambda m, f: m(f))
+
+    def predict(changed: dict[str, Any]) -> dict[str, np.ndarray]:
+        return {name: np.asarray(value) for name, value in run(model, {n: jnp.asarray(v) for n, v in changed.items()}).items()}
+
+    return probe_all(predict, fields, stores=_held(model, "stores"), exchange=_held(model, "exchange"))
+
+
+def _laws(model: Model, record: Record, target: str) -> list[dict[str, Any]]:
+    fields = _forcing(model, record)
+    made = {**fields, **model({name: jnp.asarray(value) for name, value in fields.items()})}
+    stores = _held(model, "stores")
+    losses = tuple(name for name in (target, EVAPOTRANSPIRATION) if name in made)
+    laws = {"water balance of a year (mm day-1)": WaterBalance((PRECIPITATION,), losses, (), window=365)}
+    if stores and EVAPOTRANSPIRATION in made and not _held(model, "exchange"):
+        laws["water balance of a day (mm)"] = WaterBalance((PRECIPITATION,), losses, stores)
+    laws["bounds of runoff"] = Bounds(tuple(v for v in model.outputs if v.name == target))
+    return audit(laws, made)
+
+
+def _forcing(model: Model, record: Record) -> dict[str, np.ndarray]:
+    """The last years of unbroken forcing at the record's first site."""
+    names = [v.name for v in model.inputs]
+    days = np.flatnonzero(record.complete(names)[0])
+    last = days[-1] + 1
+    first = max(last - 365 * YEARS, days[0])
+    return {n: record.fields[n][0, first:last] if n in record.dynamic else record.fields[n][0] for n in names}
+
+
+def _held(model: Model, what: str) -> tuple[str, ...]:
+    """The stores (or exchanges) that the parts of a model declare and the whole of it still gives."""
+    given = {v.name for v in model.outputs}
+    parts = [getattr(node, what, ()) for node in jax.tree.leaves(model, is_leaf=lambda node: hasattr(node, what))]
+    return tuple(name for names in parts for name in names if name in given)
