@@ -24,7 +24,7 @@ BASELINES = ("mechanism_only", "learner_only")
 WINDOW = {"window": 365, "warmup": 365, "batch_size": 64}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Job:
     """One coupling to be taught on one split of one group of sites with a share of the training years."""
 

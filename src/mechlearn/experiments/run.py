@@ -78,7 +78,7 @@ class Run:
     def teach(self, job: Job) -> tuple[list[System], Any]:
         """Build one system a seed and teach them."""
         systems = self.build(job)
-        windows, validation = self.windows(job, job.coupling)
+        windows, validation = self.windows(job, job.coupling, systems[0])
         checkpoint = self.folder / "state" / f"{job.name}.checkpoint.npz"
         how = problem.descent(self.settings["training"], job.coupling.get("training", {}))
         taught = fit(systems, windows, validation=validation, key=self.key(job.name), how=how, checkpoint=checkpoint, label=job.name)
@@ -122,14 +122,16 @@ class Run:
     def _settled(self, table: dict[str, Any]) -> dict[str, Any]:
         return {**table, "stages": ()} if table["name"] == "mechanism_only" else table
 
-    def windows(self, job: Job, table: dict[str, Any]) -> tuple[Windows, Windows | None]:
-        """The training and validation windows of a job."""
+    def windows(self, job: Job, table: dict[str, Any], model: Model) -> tuple[Windows, Windows | None]:
+        """The training and validation windows of a job, with what its model reads."""
         part = self.record.at(job.sites)
         split = problem.make_split(part, self.splits[job.split], job.fraction)
         size = {**self.window, **{k: v for k, v in table.get("training", {}).items() if k in self.window}}
-        train = Windows(part, split.train, size["window"], size["warmup"])
-        judged = split.validation & np.isfinite(part.observed[self.target])
-        return train, Windows(part, split.validation, size["window"], size["warmup"]) if judged.any() else None
+        reads = [v.name for v in model.inputs]
+        train = Windows(part, split.train, size["window"], size["warmup"], inputs=reads)
+        if not (split.validation & np.isfinite(part.observed[self.target])).any():
+            return train, None
+        return train, Windows(part, split.validation, size["window"], size["warmup"], inputs=reads, scales=train.scales)
 
     def calibrated(self, job: Job, table: dict[str, Any] | str) -> list[Model]:
         """The mechanism calibrated on a job's training part, one a seed: the best of several starts each."""
@@ -148,7 +150,7 @@ class Run:
             return storage.read_models(path, [fresh] * self.seeds)
         self.say(name)
         starts = int(how_table.pop("starts"))
-        windows, validation = self.windows(job, {"training": how_table})
+        windows, validation = self.windows(job, {"training": how_table}, fresh)
         keys = jax.random.split(self.key(name), self.seeds * starts)
         replicas = [System(scattered(fresh, k) if i % starts else fresh, stages=("online",)) for i, k in enumerate(keys)]
         taught, losses = fit(replicas, windows, validation=validation, key=keys[0], how=problem.descent(how_table), label=name)
