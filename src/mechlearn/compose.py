@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from .core import Fields, Law, Model, Variable, agree, named, require, union
-from .parameters import find, follow, parameters, variable_of
+from .parameters import Parameter, find, follow, parameters, variable_of
 
 
 def _keys(key: PRNGKeyArray | None, count: int):
@@ -220,6 +220,29 @@ class Dial(Model):
         values = [next(iter(setting(_pick(fields, setting.inputs)).values())) for setting in self.settings]
         dialled = eqx.tree_at(lambda m: [follow(m, path).value for path in self.paths], self.model, values)
         return dialled(_pick(fields, self.model.inputs), key=key)
+
+
+class OneForEachSite(Model):
+    """A parameter with one value a site: the value of the site whose number a sample carries.
+
+    `theta = table[site_number]`; a site without a number of its own must not be asked for.
+    """
+
+    table: Parameter
+    outputs: tuple[Variable, ...] = eqx.field(static=True)
+    inputs: ClassVar[tuple[Variable, ...]] = (Variable("site_number", "1"),)
+
+    def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
+        place = jnp.asarray(fields["site_number"]).astype(int)
+        return {self.outputs[0].name: jnp.asarray(self.table.value)[place]}
+
+
+def site_by_site(step: Model, sites: int) -> Rollout:
+    """A one-step model carried through time with its own value of every free parameter at each of many sites."""
+    free = {path: p for path, p in parameters(step).items() if not p.fixed}
+    tables = {path: eqx.tree_at(lambda q: q.value, p, jnp.full(sites, p.value)) for path, p in free.items()}
+    settings = {path: OneForEachSite(tables[path], (variable_of(path, p),)) for path, p in free.items()}
+    return Rollout(Dial(step, settings), static=("site_number",))
 
 
 class Freeze(Model):

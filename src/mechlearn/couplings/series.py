@@ -49,6 +49,11 @@ def settled(mechanism: Model, where: str) -> Model:
     return mechanism
 
 
+def forcing_of(mechanism: Model) -> tuple[Variable, ...]:
+    """What a mechanism reads of the world: its inputs but for the number by which it looks up a site's parameters."""
+    return tuple(variable for variable in mechanism.inputs if variable.name != "site_number")
+
+
 def terms_of(model: Model) -> tuple[Term, ...]:
     """What a part brings along to be paid for: a system's terms, nothing for any other model."""
     return model.terms if isinstance(model, System) else ()

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from ..core import Fields, Lesson, Model, System, Variable
 from ..parameters import follow
-from .series import Untaught, along_time, join, output, reach, remembers
+from .series import Untaught, along_time, forcing_of, join, output, reach, remembers
 
 
 def taught_after(
@@ -35,7 +35,7 @@ def learned_alone(
     mechanism: Model, learner: Untaught, *, target: str = "runoff", also: Sequence[Variable] = ()
 ) -> System:
     """The learner alone, on the forcing that the mechanism would read: the baseline every coupling must beat."""
-    model, where = along_time(learner, [*mechanism.inputs, *also], [output(mechanism, target)])
+    model, where = along_time(learner, [*forcing_of(mechanism), *also], [output(mechanism, target)])
 
     def examples(alone: Model, fields: Fields, observed: Fields) -> tuple[Fields, Fields]:
         return reach(alone, where, fields), {target: observed[target]}

@@ -317,7 +317,7 @@ def to_dataset(
             "flag_values": np.array([0, 1], np.int8),
         }
         data["in_domain"] = (
-            axes,
+            axes[-np.ndim(in_domain) :],
             np.asarray(in_domain, np.int8),
             meaning | {"flag_meanings": "outside inside", "provenance": origin},
         )

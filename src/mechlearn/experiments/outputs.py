@@ -1,11 +1,13 @@
 """What a finished run leaves behind: rows, predictions, the report."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..data.fields import Record, write_predictions
-from ..evaluation.uncertainty import interval
+from ..data.fields import Record, to_dataset, write
+from ..evaluation.domain import Domain
+from ..evaluation.regimes import regime_rows
 from ..training.predict import predict
 from . import storage, tables
 from .audit import audited
@@ -26,6 +28,7 @@ def execute(run: Run) -> list[dict[str, Any]]:
         rows += scored
         if (split, fraction) == ("main", 1.0):
             predictions = series
+    rows += _pooled(run, done)
     storage.write_json(run.folder / "results.json", rows)
     _write_predictions(run, predictions)
     storage.write_json(run.folder / "report.json", _extras(run, done, rows))
@@ -80,6 +83,28 @@ def _score(run: Run, part: dict[Job, dict[str, np.ndarray]], split: str, fractio
     return rows, series
 
 
+def _pooled(run: Run, done: dict[Job, dict[str, np.ndarray]]) -> list[dict[str, Any]]:
+    """The rows of folds taken together: every site judged by the systems that were not taught on it."""
+    name = run.settings.get("holdout", {}).get("pool")
+    if not name:
+        return []
+    observed = run.record.observed[run.target]
+    judged, pooled = np.full(observed.shape, np.nan), {}
+    for split in run.splits:
+        test = make_split(run.record, run.splits[split]).test
+        judged[test] = observed[test]
+        for label, series in _gathered(run, {j: r for j, r in done.items() if (j.split, j.fraction) == (split, 1.0)}).items():
+            pooled.setdefault(label, np.full_like(series, np.nan))[:, test] = series[:, test]
+    units = run.record.variables[run.target].units
+    tables_of = {j.label: j.coupling for j in done}
+    whole = {label: series for label, series in pooled.items() if np.isfinite(series[:, np.isfinite(judged)]).all()}
+    about = {n: {**tables.describe(run.settings, tables_of[n], n), "split": name, "part": "test", "fraction": 1.0} for n in whole}
+    rows = [row for n in whole for row in tables.rows_of(about[n], whole[n], judged, run.record.time, run.record.sites, units)]
+    references = {n: whole[n] for n in tables.BASELINES if n in whole}
+    others = [n for n in whole if n not in tables.BASELINES]
+    return rows + [row for n in others for row in tables.gain_rows(about[n], whole[n], references, judged, run.record.time)]
+
+
 def _gathered(run: Run, part: dict[Job, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Every coupling's predictions on all sites (seed, site, time), put together from its groups."""
     place = {site: i for i, site in enumerate(run.record.sites)}
@@ -91,9 +116,22 @@ def _gathered(run: Run, part: dict[Job, dict[str, np.ndarray]]) -> dict[str, np.
     return made
 
 
+def write_predictions(path: Path, record: Record, target: str, made: dict[str, dict[str, np.ndarray]], domain: np.ndarray | None) -> None:
+    """Write predictions of several couplings as one CF file: value, standard deviation over seeds, in_domain, observed."""
+    value, deviation = (np.stack([one[what] for one in made.values()]) for what in ("value", "standard_deviation"))
+    axis = {"coupling": list(made)}
+    write(to_dataset(record, {target: value}, spread={target: deviation}, in_domain=domain, leading=axis), path)
+
+
 def _write_predictions(run: Run, predictions: dict[str, np.ndarray]) -> None:
-    best = {name: {"value": p.mean(axis=0), "standard_deviation": p.std(axis=0)} for name, p in predictions.items()}
-    write_predictions(run.folder / "predictions.nc", run.record, run.target, best, history=run.settings["experiment"].get("title", ""))
+    made = {name: {"value": p.mean(axis=0), "standard_deviation": p.std(axis=0)} for name, p in predictions.items()}
+    train = make_split(run.record, run.splits["main"]).train
+    write_predictions(run.folder / "predictions.nc", run.record, run.target, made, domain_of(run.record, train))
+
+
+def domain_of(record: Record, train: np.ndarray, other: Record | None = None) -> np.ndarray:
+    """Where (site, time) the forcing lies in the domain that the training days span."""
+    return Domain.of(record, train, inputs=record.dynamic).contains((other or record).fields)
 
 
 def _extras(run: Run, done: dict[Job, dict[str, np.ndarray]], rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -102,6 +140,7 @@ def _extras(run: Run, done: dict[Job, dict[str, np.ndarray]], rows: list[dict[st
         "source": run.settings["experiment"].get("source", ""),
         "protocol": run.settings["experiment"].get("protocol", ""),
         "chosen": tables.chosen_by_validation(rows),
+        "test": _judged(run),
         "regimes": _regimes(run, done),
         **audited(run),
         "budget": _budget(rows),
@@ -113,19 +152,14 @@ def _extras(run: Run, done: dict[Job, dict[str, np.ndarray]], rows: list[dict[st
 
 
 def _regimes(run: Run, done: dict[Job, dict[str, np.ndarray]]) -> list[dict[str, Any]]:
-    """The error in low, medium and high flow of the test part."""
     part = {job: result for job, result in done.items() if (job.split, job.fraction) == ("main", 1.0)}
     test = make_split(run.record, run.splits["main"]).test
-    observed = np.where(test, run.record.observed[run.target], np.nan)
-    units = run.record.variables[run.target].units
-    low, high = np.nanquantile(observed, [0.3, 0.9], axis=1, keepdims=True)
-    flows = {"low (below the 30 % quantile)": observed < low, "medium": (observed >= low) & (observed < high), "high (above the 90 % quantile)": observed >= high}
-    rows = []
-    for label, predicted in _gathered(run, part).items():
-        for regime, days in flows.items():
-            found = interval("rmse", predicted, np.where(days, observed, np.nan), run.record.time, draws=200)
-            rows.append({"coupling": label, "regime": regime, "metric": "rmse", "units": units, **found._asdict()})
-    return rows
+    return regime_rows(_gathered(run, part), np.where(test, run.record.observed[run.target], np.nan), run.record.time)
+
+
+def _judged(run: Run) -> list[str]:
+    days = run.record.time[make_split(run.record, run.splits["main"]).test.any(axis=0)]
+    return [str(days[0]), str(days[-1])]
 
 
 def _budget(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

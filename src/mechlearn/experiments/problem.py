@@ -2,14 +2,15 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any
 
 import jax
+import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from ..compose import Rollout
+from ..compose import Rollout, site_by_site
 from ..core import Model, System, Variable
 from ..couplings.teaching import learned_alone
 from ..data import read
@@ -36,6 +37,11 @@ class Job:
     control: str = ""
 
     @property
+    def place(self) -> tuple:
+        """Where a job stands: what it shares with the couplings it is compared with."""
+        return self.sites, self.split, self.fraction, self.control
+
+    @property
     def name(self) -> str:
         """A file name that tells this job from all others."""
         group = self.sites[0] if len(self.sites) == 1 else f"{len(self.sites)}-sites"
@@ -46,7 +52,8 @@ class Job:
 def read_data(settings: dict[str, Any]) -> Record:
     """Read the data an experiment names; the reader says what is wrong with them."""
     options = dict(settings["data"])
-    return read(options.pop("reader"), **options)
+    record = read(options.pop("reader"), **options)
+    return record.with_fields({"site_number": np.arange(len(record.sites), dtype=float)}, [Variable("site_number", "1")])
 
 
 def make_split(record: Record, options: dict[str, Any], fraction: float = 1.0) -> splits.Split:
@@ -54,12 +61,14 @@ def make_split(record: Record, options: dict[str, Any], fraction: float = 1.0) -
     return splits.make(record, **{**options, "fraction_of_training": fraction})
 
 
-def mechanism(table: dict[str, Any] | str) -> Model:
+def mechanism(table: dict[str, Any] | str, sites: int = 1) -> Model:
     """Build a mechanism and carry it through time: `{model = "water.hbv", field_capacity = 300}`.
 
-    A key that is no argument of the model must be one of its parameters.
+    A key that is no argument of the model must be one of its parameters; `per_site = true` gives each of many
+    sites its own values.
     """
-    options = {"model": table} if isinstance(table, str) else dict(table)
+    options = {"model": table} if isinstance(table, str) else {k: v for k, v in table.items() if k != "training"}
+    each = options.pop("per_site", False) and sites > 1
     make = thing("mechanisms", options.pop("model"))
     if not inspect.isclass(make):
         model = make(**options) if callable(make) else make
@@ -69,6 +78,8 @@ def mechanism(table: dict[str, Any] | str) -> Model:
         joints = {key: thing("mechanisms", value)() for key, value in own.items() if isinstance(value, str) and "." in value}
         rest = {key: value for key, value in options.items() if key not in arguments}
         model = set_parameters(make(**{**own, **joints}), rest)
+    if each:
+        return site_by_site(model, sites)
     return Rollout(model) if model.state and not isinstance(model, Rollout) else model
 
 
@@ -78,7 +89,9 @@ def learner(table: dict[str, Any], key: PRNGKeyArray, how: Descent) -> Callable:
     make = thing("learners", options.pop("model"))
     keyword_arguments(make, options, "learner", taken=("inputs", "outputs", "key", "descent"))
     allowed = inspect.signature(make).parameters
-    given = {"key": key, "descent": how}
+    # A learner that sees single days has hundreds for every window of a series.
+    many = how if getattr(make, "sequential", False) else replace(how, batch_size=max(how.batch_size, 512))
+    given = {"key": key, "descent": many}
     return partial(make, **options, **{name: value for name, value in given.items() if name in allowed})
 
 
@@ -96,7 +109,7 @@ def couple(
     table: dict[str, Any], mechanism_: Model, others: dict[str, Model], settings: dict[str, Any], record: Record, key: PRNGKeyArray
 ) -> System:
     """Build the system that one [[coupling]] table describes, around calibrated mechanisms."""
-    options = {k: v for k, v in table.items() if k not in ("name", "label", "training", "learner", "calibrated")}
+    options = {k: v for k, v in table.items() if k not in ("name", "label", "training", "learner")}
     how = descent(settings["training"], table.get("training", {}))
     make = learner({**table.get("learner", settings["learner"])}, key, how)
     if table["name"] == "mechanism_only":
@@ -118,6 +131,8 @@ def _argument(name: str, value: Any, others: dict[str, Model], settings: dict[st
         return _variables(value, record)
     if name == "mechanisms":
         return [others[one] for one in value]
+    if name == "members":
+        raise RequestError("members name couplings of the same experiment and go with hybrid.average alone")
     if name == "methods":
         return [_method(one, others, settings, record, jax.random.fold_in(key, place)) for place, one in enumerate(value)]
     if name == "regionaliser":
@@ -132,7 +147,8 @@ def _method(table: dict[str, Any] | str, others, settings, record, key) -> Calla
 
 def _variables(names: Sequence[str] | str, record: Record) -> tuple[Variable, ...]:
     """Named fields of the data; "statics" stands for every attribute of the sites, "everything" for all fields."""
-    known = {"statics": record.statics, "everything": tuple(record.fields)}
+    statics = tuple(name for name in record.statics if name != "site_number")
+    known = {"statics": statics, "everything": (*record.dynamic, *statics)}
     chosen = known.get(names, (names,)) if isinstance(names, str) else [one for n in names for one in known.get(n, (n,))]
     unknown = [name for name in chosen if name not in record.fields]
     if unknown:

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..compose import Mean
 from ..core import Model, System
 from ..data.batches import Windows
 from ..data.fields import Record
@@ -88,6 +89,8 @@ class Run:
 
     def build(self, job: Job) -> list[System]:
         """The untaught systems of a job, one a seed, around calibrated mechanisms."""
+        if "members" in job.coupling:
+            return self._averaged(job)
         part = self.record.at(job.sites)
         names = [self.settings["mechanism"], *job.coupling.get("mechanisms", [])]
         calibrated = [self.calibrated(job, table) for table in names]
@@ -98,6 +101,18 @@ class Run:
             systems.append(problem.couple(self._settled(job.coupling), calibrated[0][seed], others, self.settings, part, key))
         return systems
 
+    def _averaged(self, job: Job, record: Record | None = None) -> list[System]:
+        """The mean of couplings that this experiment has taught already, one a seed."""
+        beside = {other.label: other for other in self.jobs() if other.place == job.place}
+        unknown = [label for label in job.coupling["members"] if label not in beside or label == job.label]
+        if unknown:
+            raise config.RequestError(f"{job.label}: members {unknown} are no couplings taught beside it; there are: {', '.join(beside)}")
+        taught = []
+        for label in job.coupling["members"]:
+            self.result(beside[label])
+            taught.append(self.taught(beside[label], record))
+        return [System(Mean(*models), stages=()) for models in zip(*taught, strict=True)]
+
     def sketch(self) -> Iterator[tuple[str, System]]:
         """Every coupling built once around uncalibrated mechanisms, to see whether its parts fit."""
         for job in (job for job in self.jobs() if job.sites == self.groups()[0] and job.split == "main" and job.fraction == 1.0):
@@ -105,10 +120,11 @@ class Run:
 
     def untaught(self, job: Job, record: Record | None = None) -> list[System]:
         """The systems of a job around mechanisms as they come, one a seed: the shape that saved numbers fill."""
+        if "members" in job.coupling:
+            return self._averaged(job, record)
         part = self.record.at(job.sites) if record is None else record
-        table = self.settings["mechanism"]
-        others = {name: problem.mechanism(name) for name in job.coupling.get("mechanisms", [])}
-        own = problem.mechanism({key: value for key, value in table.items() if key != "training"})
+        others = {name: problem.mechanism(name, len(job.sites)) for name in job.coupling.get("mechanisms", [])}
+        own = problem.mechanism(self.settings["mechanism"], len(job.sites))
         keys = [self.key(f"{job.label}/{seed}") for seed in range(self.seeds)]
         return [problem.couple(self._settled(job.coupling), own, others, self.settings, part, key) for key in keys]
 
@@ -137,14 +153,13 @@ class Run:
         """The mechanism calibrated on a job's training part, one a seed: the best of several starts each."""
         options = {"model": table} if isinstance(table, str) else dict(table)
         how_table = {"starts": 4, **self.settings["training"], **self.settings["mechanism"].get("training", {})}
-        options.pop("training", None)
         name = f"calibrated--{options['model']}--{Job({}, '', job.split, job.fraction, job.sites).name}"
         if name not in self._calibrated:
             self._calibrated[name] = self._calibrate(job, options, how_table, name)
         return self._calibrated[name]
 
     def _calibrate(self, job: Job, options: dict[str, Any], how_table: dict[str, Any], name: str) -> list[Model]:
-        fresh = problem.mechanism(options)
+        fresh = problem.mechanism(options, len(job.sites))
         path = self.folder / "state" / f"{name}.npz"
         if path.exists():
             return storage.read_models(path, [fresh] * self.seeds)

@@ -11,12 +11,10 @@ from rich.table import Table
 
 from ..data import registry
 from ..data.check import diagnose
-from ..data.fields import write_predictions
-from ..training.predict import predict
 from . import config, problem, storage, tables
 from .audit import audited, lines
 from .config import RequestError
-from .outputs import applied, execute
+from .outputs import applied, domain_of, execute, write_predictions
 from .report import write_report
 from .resolve import names, thing
 from .run import Run
@@ -26,7 +24,7 @@ ROOMS = ("mechanisms", "learners", "laws", "couplings")
 
 def list_(options: Namespace, console: Console) -> None:
     """Show what there is, found by looking."""
-    shelves = {"experiments": list(config.library()), **{room: names(room) for room in ROOMS}, "data": registry.list_datasets()}
+    shelves = {"experiments": list(config.library()), **{room: names(room) for room in ROOMS}, "data": list(registry.list_datasets())}
     if options.what and options.what not in shelves:
         raise RequestError(f"there is no list of {options.what!r}; there are: {', '.join(shelves)}")
     for shelf in [options.what] if options.what else shelves:
@@ -99,7 +97,8 @@ def apply_(options: Namespace, console: Console) -> int:
     taught = Run(config.load(str(_resolved(options.run)), []), options.run, console.print)
     other = problem.read_data(config.load(str(_resolved(options.run)), options.set))
     predictions = applied(taught, other, options.coupling)
-    write_predictions(options.out, other, taught.target, predictions, history=options.command)
+    train = problem.make_split(taught.record, taught.splits["main"]).train
+    write_predictions(options.out, other, taught.target, predictions, domain_of(taught.record, train, other))
     console.print(f"wrote {options.out}: {', '.join(predictions)} at {len(other.sites)} sites", markup=False)
     return 0
 
@@ -124,12 +123,11 @@ def data_(options: Namespace, console: Console) -> int:
     """List the data sets the library knows, fetch one, or check the files that are here."""
     if options.what == "list":
         for name in registry.list_datasets():
-            console.print(f"  {name:20s} {registry.describe(name)}", markup=False, highlight=False)
+            console.print(f"  {name:20s} {_about('data', name)}", markup=False, highlight=False)
         return 0
     if not options.name:
         raise RequestError(f"mechlearn data {options.what} needs a name; there are: {', '.join(registry.list_datasets())}")
-    for line in getattr(registry, options.what)(options.name):
-        console.print(str(line), markup=False, highlight=False)
+    console.print(str(getattr(registry, options.what)(options.name)), markup=False, highlight=False)
     return 0
 
 
@@ -164,5 +162,6 @@ def _about(shelf: str, name: str) -> str:
     if shelf == "experiments":
         return config.load(name, [])["experiment"].get("title", "")
     if shelf == "data":
-        return registry.describe(name)
+        entry = registry.list_datasets()[name]
+        return f"{entry.licence}; {entry.citation}"
     return (thing(shelf, name).__doc__ or "").strip().split("\n")[0]

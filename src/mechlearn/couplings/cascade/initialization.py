@@ -9,7 +9,7 @@ from jaxtyping import PRNGKeyArray
 from ...compose import Chain, Freeze
 from ...core import Fields, Lesson, Model, Stage, System, Variable, named
 from ...parameters import follow
-from ..series import Untaught, along_time, join, output, reach, settled, terms_of
+from ..series import Untaught, along_time, forcing_of, join, output, reach, settled, terms_of
 
 
 class Screen(Model):
@@ -50,7 +50,7 @@ def quality_control(
     The learner expects the series from the other forcing; a value that is missing, or further than `tolerance`
     (in the units of the series) from the expected one, is replaced.
     """
-    others = [v for v in mechanism.inputs if v.name != series and "time" in v.dims] + list(also)
+    others = [v for v in forcing_of(mechanism) if v.name != series and "time" in v.dims] + list(also)
     variable = named(mechanism.inputs)[series]
     expected, where = along_time(learner, others, [variable])
 
@@ -93,7 +93,7 @@ def _taught_by_simulation(
     mechanism: Model, learner: Untaught, target: str, also: Sequence[Variable], stages: tuple[Stage, ...]
 ) -> System:
     mechanism = settled(mechanism, "cascade.initialization")
-    inputs = [*mechanism.inputs, *also]
+    inputs = [*forcing_of(mechanism), *also]
     model, where = along_time(learner, inputs, [output(mechanism, target)])
 
     def examples(model: Model, fields: Fields, observed: Fields) -> tuple[Fields, Fields]:

@@ -10,7 +10,7 @@ from ...compose import Add, Chain, Freeze, Obey, Pass, Rename
 from ...core import Fields, Lesson, Model, System, Variable, union
 from ...laws.bounds import Bounds
 from ...parameters import follow
-from ..series import Untaught, along_time, join, output, reach, terms_of
+from ..series import Untaught, along_time, forcing_of, join, output, reach, terms_of
 from ..teaching import taught_after
 
 
@@ -23,7 +23,7 @@ def residual(
     """
     variable = output(mechanism, target)
     correction, lesson = taught_after(
-        mechanism, learner, [*mechanism.inputs, variable, *also], target, residual=True
+        mechanism, learner, [*forcing_of(mechanism), variable, *also], target, residual=True
     )
     within = Obey(Bounds((variable,)), adjust=(target,))
     return System(Chain(Freeze(mechanism), Add(Pass(variable), correction), within), terms_of(mechanism), (lesson,))
@@ -61,7 +61,7 @@ def ensemble(
     each = [Rename(Freeze(m), {v.name: f"{v.name}_of_{i}" for v in m.outputs}) for i, m in enumerate(mechanisms)]
     said = tuple(output(m, f"{target}_of_{i}") for i, m in enumerate(each))
     weights = tuple(Variable(f"weight_of_{i}", "1", variable.dims, bounds=(0, 1)) for i in range(len(each)))
-    forcing = union(*(m.inputs for m in mechanisms), also, where="cascade.refinement.ensemble")
+    forcing = union(*(forcing_of(m) for m in mechanisms), also, where="cascade.refinement.ensemble")
     voter, where = along_time(learner, [*forcing, *said], weights)
 
     def examples(chain: Model, fields: Fields, observed: Fields) -> tuple[Fields, Fields]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ...compose import Chain, Freeze
 from ...core import Model, System, Variable
-from ..series import Untaught, terms_of
+from ..series import Untaught, forcing_of, terms_of
 from ..teaching import taught_after
 
 
@@ -23,5 +23,5 @@ def states(
     """
     scalar = [v for v in mechanism.outputs if v.dims == ("time",) and v.name != target]
     chosen = [v for v in scalar if intermediates is None or v.name in intermediates]
-    model, lesson = taught_after(mechanism, learner, [*mechanism.inputs, *chosen, *also], target)
+    model, lesson = taught_after(mechanism, learner, [*forcing_of(mechanism), *chosen, *also], target)
     return System(Chain(Freeze(mechanism), model), terms_of(mechanism), (lesson,))

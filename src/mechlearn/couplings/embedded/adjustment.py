@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from ...compose import Chain, Dial, Rollout
-from ...core import Fields, Lesson, Model, System, Variable
+from ...core import Fields, Lesson, Model, System, Variable, named
 from ...parameters import find, follow, parameters, variable_of
-from ..series import Untaught, join, terms_of
+from ..series import Untaught, forcing_of, join, terms_of
 
 
 def static_parameters(
@@ -25,7 +25,7 @@ def daily_parameters(
 
     Source: Feng et al. (2022), doi:10.1029/2022WR032404.
     """
-    return _dialled(mechanism, [(learner, (*mechanism.inputs, *also), tuple(names), True)])
+    return _dialled(mechanism, [(learner, (*forcing_of(mechanism), *also), tuple(names), True)])
 
 
 def static_and_daily_parameters(
@@ -41,16 +41,14 @@ def static_and_daily_parameters(
     return _dialled(
         mechanism,
         [
-            (learner, (*mechanism.inputs, *attributes), tuple(daily), True),
+            (learner, (*forcing_of(mechanism), *attributes), tuple(daily), True),
             (regionaliser or learner, tuple(attributes), others, False),
         ],
     )
 
 
 def _dialled(mechanism: Model, settings) -> System:
-    host = mechanism.model if isinstance(mechanism, System) else mechanism
-    if not isinstance(host, Rollout):
-        raise ValueError("embedded.adjustment needs a mechanism carried through time: Rollout(step)")
+    host = _host(mechanism)
     known = parameters(host.step)
     learners, lessons = [], []
     for place, (learner, inputs, names, daily) in enumerate(settings):
@@ -71,9 +69,18 @@ def _scales(inputs: Sequence[Variable], place: int):
 
 
 def _names(mechanism: Model, names: Sequence[str] | None) -> tuple[str, ...]:
+    return tuple(names or (path for path, parameter in parameters(_host(mechanism).step).items() if not parameter.fixed))
+
+
+def _host(mechanism: Model) -> Rollout:
+    """The roll-out whose parameters are to be set, freed from whatever set them before."""
     host = mechanism.model if isinstance(mechanism, System) else mechanism
-    step = host.step if isinstance(host, Rollout) else host
-    return tuple(names or (path for path, parameter in parameters(step).items() if not parameter.fixed))
+    if not isinstance(host, Rollout):
+        raise ValueError("embedded.adjustment needs a mechanism carried through time: Rollout(step)")
+    if not isinstance(host.step, Dial):
+        return host
+    static = tuple(name for name in host.static if name in named(host.step.model.inputs))
+    return Rollout(host.step.model, host.start, static, remat=host.remat)
 
 
 def _last(name: str) -> str:

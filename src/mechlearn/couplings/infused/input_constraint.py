@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ...compose import Chain, Freeze
 from ...core import Model, System, Variable
-from ..series import Untaught, output, terms_of
+from ..series import Untaught, forcing_of, output, terms_of
 from ..teaching import taught_after
 
 
@@ -15,6 +15,6 @@ def simulated_input(
 
     Source: Karpatne et al. (2017), arXiv:1710.11431.
     """
-    inputs = [*mechanism.inputs, output(mechanism, target), *also]
+    inputs = [*forcing_of(mechanism), output(mechanism, target), *also]
     model, lesson = taught_after(mechanism, learner, inputs, target)
     return System(Chain(Freeze(mechanism), model), terms_of(mechanism), (lesson,))

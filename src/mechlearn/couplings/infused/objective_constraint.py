@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ...compose import Chain, Freeze
 from ...core import Model, System, Term, Variable
 from ...laws.water_balance import WaterBalance
-from ..series import Untaught, terms_of
+from ..series import Untaught, forcing_of, terms_of
 from ..teaching import taught_after
 
 
@@ -17,6 +17,6 @@ def water_balance(
     `loss = misfit + weight * mean((P - ET_mechanism - y)^2)` with sums over a year, in mm a day; only the
     mechanism's evapotranspiration is believed, not its runoff.
     """
-    model, lesson = taught_after(mechanism, learner, [*mechanism.inputs, *also], target)
+    model, lesson = taught_after(mechanism, learner, [*forcing_of(mechanism), *also], target)
     law = WaterBalance(gains=("precipitation",), losses=(target, "evapotranspiration"), stores=(), window=365)
     return System(Chain(Freeze(mechanism), model), (*terms_of(mechanism), Term(law, weight)), (lesson,))

@@ -6,7 +6,7 @@ from ...compose import Chain, Obey
 from ...core import Fields, Lesson, Model, System, Variable
 from ...laws.water_balance import WaterBalance
 from ...variables import EVAPOTRANSPIRATION, STORAGE_CHANGE
-from ..series import Untaught, output, reach, settled
+from ..series import Untaught, forcing_of, output, reach, settled
 
 
 def mass_conserving(
@@ -16,7 +16,7 @@ def mass_conserving(
 
     Source: Hoedt et al. (2021), arXiv:2101.05186. The mechanism only lends its variables.
     """
-    model = learner([*mechanism.inputs, *also], [output(mechanism, target)])
+    model = learner([*forcing_of(mechanism), *also], [output(mechanism, target)])
     lesson = Lesson("", lambda model, fields, observed: (reach(model, "", fields), observed), scale_only=True)
     return System(model, lessons=(lesson,))
 
@@ -36,7 +36,7 @@ def projected(
     """
     mechanism = settled(mechanism, "infused.structure_constraint.projected")
     series = [output(mechanism, target), EVAPOTRANSPIRATION.over("time"), STORAGE_CHANGE.over("time")]
-    model = learner([*mechanism.inputs, *also], series)
+    model = learner([*forcing_of(mechanism), *also], series)
     law = WaterBalance(gains=("precipitation",), losses=tuple(v.name for v in series), stores=())
 
     def examples(chain: Model, fields: Fields, observed: Fields) -> tuple[Fields, Fields]:
