@@ -20,7 +20,7 @@ ROOMS = [
     {"core"},
     {"parameters", "variables"},
     {"compose"},
-    {"descent"},
+    {"descent", "sites"},
     {"mechanisms", "laws", "learners", "solvers", "assimilation"},
     {"couplings"},
     {"data"},

@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from .core import Fields, Law, Model, Variable, agree, named, require, union
-from .parameters import Parameter, find, follow, parameters, variable_of
+from .parameters import find, follow, parameters, variable_of
 
 
 def _keys(key: PRNGKeyArray | None, count: int):
@@ -130,7 +130,9 @@ class Rollout(Model):
         reads, writes = named(self.step.inputs), named(self.step.outputs)
         for name in self.step.state:
             if name not in reads or name not in writes:
-                raise ValueError(f"Rollout: state {name!r} of {type(self.step).__name__} must be an input and an output of it")
+                raise ValueError(
+                    f"Rollout: state {name!r} of {type(self.step).__name__} must be an input and an output of it"
+                )
             agree(writes[name], reads[name], f"Rollout state of {type(self.step).__name__}")
         unknown = set(self.static) - set(reads) | set(self.keep or ()) - set(writes)
         if unknown:
@@ -222,29 +224,6 @@ class Dial(Model):
         return dialled(_pick(fields, self.model.inputs), key=key)
 
 
-class OneForEachSite(Model):
-    """A parameter with one value a site: the value of the site whose number a sample carries.
-
-    `theta = table[site_number]`; a site without a number of its own must not be asked for.
-    """
-
-    table: Parameter
-    outputs: tuple[Variable, ...] = eqx.field(static=True)
-    inputs: ClassVar[tuple[Variable, ...]] = (Variable("site_number", "1"),)
-
-    def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
-        place = jnp.asarray(fields["site_number"]).astype(int)
-        return {self.outputs[0].name: jnp.asarray(self.table.value)[place]}
-
-
-def site_by_site(step: Model, sites: int) -> Rollout:
-    """A one-step model carried through time with its own value of every free parameter at each of many sites."""
-    free = {path: p for path, p in parameters(step).items() if not p.fixed}
-    tables = {path: eqx.tree_at(lambda q: q.value, p, jnp.full(sites, p.value)) for path, p in free.items()}
-    settings = {path: OneForEachSite(tables[path], (variable_of(path, p),)) for path, p in free.items()}
-    return Rollout(Dial(step, settings), static=("site_number",))
-
-
 class Freeze(Model):
     """A model that training leaves as it is."""
 
@@ -289,7 +268,10 @@ class Obey(Model):
     def __check_init__(self) -> None:
         unread = set(self.adjust) - set(named(self.law.inputs))
         if unread:
-            raise ValueError(f"Obey: {type(self.law).__name__} does not read {sorted(unread)}; it reads {list(named(self.law.inputs))}")
+            raise ValueError(
+                f"Obey: {type(self.law).__name__} does not read {sorted(unread)}; "
+                f"it reads {', '.join(named(self.law.inputs))}"
+            )
 
     @property
     def inputs(self) -> tuple[Variable, ...]:
@@ -378,29 +360,3 @@ class Mean(Model):
         keys = _keys(key, len(self.parts))
         made = [part(_pick(fields, part.inputs), key=k) for part, k in zip(self.parts, keys, strict=True)]
         return {v.name: sum(one[v.name] for one in made) / len(made) for v in self.outputs}
-
-
-class Trailing(Model):
-    """The memory of a series: its means over the last n days, for learners that see one day at a time.
-
-    `m_n(t) = (x(t-n+1) + ... + x(t)) / n`, with the first value repeated before the record begins.
-    """
-
-    variables: tuple[Variable, ...] = eqx.field(static=True)
-    windows: tuple[int, ...] = eqx.field(static=True, default=(1, 3, 7, 30, 90, 365))
-
-    @property
-    def inputs(self) -> tuple[Variable, ...]:
-        return self.variables
-
-    @property
-    def outputs(self) -> tuple[Variable, ...]:
-        return tuple(replace(v, name=f"{v.name}_mean_{n}") for v in self.variables for n in self.windows)
-
-    def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
-        return {f"{v.name}_mean_{n}": _trailing_mean(fields[v.name], n) for v in self.variables for n in self.windows}
-
-
-def _trailing_mean(series: Array, days: int) -> Array:
-    padded = jnp.concatenate([jnp.full((days - 1,), series[0]), series])
-    return jnp.convolve(padded, jnp.full((days,), 1.0 / days, series.dtype), mode="valid", precision="highest") if days > 1 else series

@@ -51,11 +51,13 @@ class Variable:
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
             raise ValueError(
-                f"a variable's name must be an identifier, got {self.name!r}; write air_temperature, not 'air temperature'"
+                f"a variable's name must be an identifier, got {self.name!r}; "
+                "write air_temperature, not 'air temperature'"
             )
         if not cf_units.match(self.units):
             raise ValueError(
-                f"{self.name}: units {self.units!r} are not CF style; write exponents after the unit, as in 'mm day-1' or 'W m-2'"
+                f"{self.name}: units {self.units!r} are not CF style; "
+                "write exponents after the unit, as in 'mm day-1' or 'W m-2'"
             )
         if not self.bounds[0] < self.bounds[1]:
             raise ValueError(f"{self.name}: bounds {self.bounds} must be (lower, upper) with lower < upper")

@@ -69,8 +69,9 @@ def descend(
     """Teach every free leaf of a model by stochastic gradient descent.
 
     `examples` answers `len()` and `take(indices) -> batch` inside a compiled function; the loss is
-    `loss(model, batch, key)`, with no key where it judges. Physical parameters move in their unbounded space. With `seeds=n` the
-    model's arrays have a leading axis of n replicas, trained side by side in one compiled epoch.
+    `loss(model, batch, key)`, with no key where it judges. Physical parameters move in their unbounded
+    space. With `seeds=n` the model's arrays have a leading axis of n replicas, trained side by side in
+    one compiled epoch.
     With a `checkpoint` path the state is written after every epoch (whole, then renamed) and found
     again there, so that a killed run goes on to the same numbers.
 
@@ -82,11 +83,17 @@ def descend(
     weights, rest = eqx.partition(stacked, learnable(stacked))
     held, fixed = eqx.partition(rest, eqx.is_inexact_array)
     if not jax.tree.leaves(weights):
-        raise ValueError(f"{type(model).__name__} has nothing left to learn: every part is frozen or every parameter fixed")
+        raise ValueError(
+            f"{type(model).__name__} has nothing left to learn: every part is frozen or every parameter fixed"
+        )
     batch_size = min(how.batch_size, len(examples))
     optimiser = _optimiser(how, how.epochs * max(1, len(examples) // batch_size))
     state = _State(
-        weights, jax.vmap(optimiser.init)(weights), weights, jnp.full((seeds or 1,), jnp.inf), jnp.zeros((seeds or 1,), int)
+        weights,
+        jax.vmap(optimiser.init)(weights),
+        weights,
+        jnp.full((seeds or 1,), jnp.inf),
+        jnp.zeros((seeds or 1,), int),
     )
     epoch = _epoch(loss, fixed, optimiser, batch_size)
     judge = _judge(loss, fixed, batch_size)
@@ -114,7 +121,9 @@ def _optimiser(how: Descent, steps: int) -> optax.GradientTransformation:
     if how.schedule == "cosine":
         warm = max(1, steps // 20)
         rate = optax.warmup_cosine_decay_schedule(rate / 10, rate, warm, max(steps, warm + 1), rate * how.final)
-    return optax.chain(optax.zero_nans(), optax.clip_by_global_norm(how.clip), optax.adamw(rate, weight_decay=how.weight_decay))
+    return optax.chain(
+        optax.zero_nans(), optax.clip_by_global_norm(how.clip), optax.adamw(rate, weight_decay=how.weight_decay)
+    )
 
 
 def _epoch(loss: Loss, fixed: Any, optimiser: optax.GradientTransformation, batch_size: int):

@@ -132,7 +132,9 @@ def find(model, name: str) -> str:
     paths = list(parameters(model))
     matches = [path for path in paths if path == name or path.endswith("." + name)]
     if len(matches) != 1:
-        raise ValueError(f"{name!r} names {len(matches)} parameters of {type(model).__name__}; it has {', '.join(paths)}")
+        raise ValueError(
+            f"{name!r} names {len(matches)} parameters of {type(model).__name__}; it has {', '.join(paths)}"
+        )
     return matches[0]
 
 

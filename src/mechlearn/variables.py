@@ -9,7 +9,10 @@ PRECIPITATION = Variable(
     "precipitation", "mm day-1", bounds=(0, math.inf), standard_name="lwe_precipitation_rate", long_name="rain and snow"
 )
 POTENTIAL_EVAPOTRANSPIRATION = Variable(
-    "potential_evapotranspiration", "mm day-1", bounds=(0, math.inf), standard_name="water_potential_evapotranspiration_rate"
+    "potential_evapotranspiration",
+    "mm day-1",
+    bounds=(0, math.inf),
+    standard_name="water_potential_evapotranspiration_rate",
 )
 EVAPOTRANSPIRATION = Variable(
     "evapotranspiration", "mm day-1", bounds=(0, math.inf), standard_name="lwe_water_evapotranspiration_rate"

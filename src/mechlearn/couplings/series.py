@@ -3,11 +3,45 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ..compose import Chain, Rollout, Trailing
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, PRNGKeyArray
+
+from ..compose import Chain, Rollout
 from ..core import Fields, Learner, Model, System, Term, Variable, named
 from ..parameters import follow
 
 Untaught = Callable[[Sequence[Variable], Sequence[Variable]], Learner]
+
+
+class Trailing(Model):
+    """The memory of a series: its means over the last n days, for learners that see one day at a time.
+
+    `m_n(t) = (x(t-n+1) + ... + x(t)) / n`, with the first value repeated before the record begins.
+    """
+
+    variables: tuple[Variable, ...] = eqx.field(static=True)
+    windows: tuple[int, ...] = eqx.field(static=True, default=(1, 3, 7, 30, 90, 365))
+
+    @property
+    def inputs(self) -> tuple[Variable, ...]:
+        return self.variables
+
+    @property
+    def outputs(self) -> tuple[Variable, ...]:
+        return tuple(replace(v, name=f"{v.name}_mean_{n}") for v in self.variables for n in self.windows)
+
+    def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
+        return {f"{v.name}_mean_{n}": _trailing_mean(fields[v.name], n) for v in self.variables for n in self.windows}
+
+
+def _trailing_mean(series: Array, days: int) -> Array:
+    padded = jnp.concatenate([jnp.full((days - 1,), series[0]), series])
+    return (
+        jnp.convolve(padded, jnp.full((days,), 1.0 / days, series.dtype), mode="valid", precision="highest")
+        if days > 1
+        else series
+    )
 
 
 def along_time(learner: Untaught | Model, inputs: Sequence[Variable], outputs: Sequence[Variable]) -> tuple[Model, str]:

@@ -40,9 +40,11 @@ def lines(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
     """The rows as text, a line each."""
     for row in found["probes"]:
         verdict = {True: "passes", False: "FAILS", None: "n/a"}[row["passed"]]
-        yield f"{row['coupling']:48s} {row['site']:12s} {row['name']:30s} {verdict:7s} {row['value']:.4g} ({row['explanation']})"
+        told = f"{verdict:7s} {row['value']:.4g} ({row['explanation']})"
+        yield f"{row['coupling']:48s} {row['site']:12s} {row['name']:30s} {told}"
     for row in found["audit"]:
-        yield f"{row['coupling']:48s} {row['site']:12s} {row['law']:30s} mean {row['mean']:.3g}, largest {row['max']:.3g} {row['reason']}"
+        told = f"mean {row['mean']:.3g}, largest {row['max']:.3g} {row['reason']}"
+        yield f"{row['coupling']:48s} {row['site']:12s} {row['law']:30s} {told}"
 
 
 def _models(run: Run, site: str | None) -> Iterator[tuple[Job, Model]]:
@@ -57,7 +59,10 @@ def _probes(model: Model, record: Record):
     run = eqx.filter_jit(lambda m, f: m(f))
 
     def predict(changed: dict[str, Any]) -> dict[str, np.ndarray]:
-        return {name: np.asarray(value) for name, value in run(model, {n: jnp.asarray(v) for n, v in changed.items()}).items()}
+        return {
+            name: np.asarray(value)
+            for name, value in run(model, {n: jnp.asarray(v) for n, v in changed.items()}).items()
+        }
 
     return probe_all(predict, fields, stores=_held(model, "stores"), exchange=_held(model, "exchange"))
 

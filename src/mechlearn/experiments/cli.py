@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("MECHLEARN_TRACEBACK"):
             raise
-        told = f"mechlearn {options.verb} failed: {type(error).__name__}: {str(error)[:1500]}\nset MECHLEARN_TRACEBACK=1 to see where; what was done is kept, go on with --resume"
+        told = f"mechlearn {options.verb} failed: {type(error).__name__}: {str(error)[:1500]}"
+        told += "\nset MECHLEARN_TRACEBACK=1 to see where; what was done is kept, go on with --resume"
         Console(stderr=True, soft_wrap=True).print(told, markup=False, highlight=False)
         return 1
 
@@ -61,14 +62,18 @@ def _prepare() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="mechlearn", description="Couple mechanism models of the Earth's surface with machine learning.")
+    parser = argparse.ArgumentParser(
+        prog="mechlearn", description="Couple mechanism models of the Earth's surface with machine learning."
+    )
     verbs = parser.add_subparsers(dest="verb", metavar="VERB")
     made = {name: verbs.add_parser(name, help=text, description=text) for name, text in VERBS.items()}
     made["list"].add_argument("what", nargs="?", help="experiments, mechanisms, learners, laws, couplings or data")
     made["init"].add_argument("file", type=Path)
     made["init"].add_argument("--force", action="store_true", help="replace an existing file")
     for name in ("check", "run", "compare"):
-        made[name].add_argument("experiment", nargs="+" if name == "compare" else None, help="a name from `mechlearn list`, or a TOML file")
+        made[name].add_argument(
+            "experiment", nargs="+" if name == "compare" else None, help="a name from `mechlearn list`, or a TOML file"
+        )
         made[name].add_argument("--set", action="append", default=[], metavar="A.B=C", help="override one setting")
         made[name].add_argument("--quick", action="store_true", help="the experiment's short form")
         made[name].add_argument("--seed", type=int, help="the seed everything random derives from")

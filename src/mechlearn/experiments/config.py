@@ -90,7 +90,9 @@ def _assign(settings: dict[str, Any], assignment: str) -> dict[str, Any]:
         raise RequestError(f"--set needs a.b=value, got {assignment!r}")
     words = path.strip().split(".")
     if words[0] not in TABLES or len(words) < 2:
-        raise RequestError(f"--set {path.strip()}: begin with one of the tables {', '.join(TABLES)}, as in training.epochs=10")
+        raise RequestError(
+            f"--set {path.strip()}: begin with one of the tables {', '.join(TABLES)}, as in training.epochs=10"
+        )
     nested: Any = _value(text.strip())
     for word in reversed(words):
         nested = {word: nested}
@@ -114,7 +116,9 @@ def _complete(settings: dict[str, Any], name: str) -> dict[str, Any]:
     for table in ("data", "split", "mechanism", "learner"):
         first = {"data": "reader", "split": "kind"}.get(table, "model")
         if first not in settings.get(table, {}):
-            raise RequestError(f"the experiment has no [{table}] with a key {first!r}; `mechlearn init` writes a full example")
+            raise RequestError(
+                f"the experiment has no [{table}] with a key {first!r}; `mechlearn init` writes a full example"
+            )
     settings.setdefault("training", {})
     settings.setdefault("coupling", [])
     return settings

@@ -22,7 +22,9 @@ def execute(run: Run) -> list[dict[str, Any]]:
     done = {job: run.result(job) for job in run.jobs()}
     rows: list[dict[str, Any]] = []
     predictions: dict[str, np.ndarray] = {}
-    for split, fraction in sorted({(job.split, job.fraction) for job in done}, key=lambda pair: (pair[0] != "main", pair[0], -pair[1])):
+    for split, fraction in sorted(
+        {(job.split, job.fraction) for job in done}, key=lambda pair: (pair[0] != "main", pair[0], -pair[1])
+    ):
         part = {job: result for job, result in done.items() if (job.split, job.fraction) == (split, fraction)}
         scored, series = _score(run, part, split, fraction)
         rows += scored
@@ -36,7 +38,7 @@ def execute(run: Run) -> list[dict[str, Any]]:
 
 
 def applied(run: Run, record: Record, labels: list[str] | None) -> dict[str, dict[str, np.ndarray]]:
-    """Predict another record with what a run has taught: mean, spread over seeds, and whether its inputs were in the domain.
+    """Predict another record with what a run has taught: the mean and the spread over seeds.
 
     A run taught on all sites at once predicts any site; one taught site by site only the sites it knows.
 
@@ -49,12 +51,18 @@ def applied(run: Run, record: Record, labels: list[str] | None) -> dict[str, dic
     together = len(run.groups()) == 1
     strangers = [] if together else [site for site in record.sites if site not in run.record.sites]
     if strangers:
-        raise RequestError(f"the run was taught site by site and does not know {strangers}; teach one with [experiment] sites = \"together\"")
+        raise RequestError(
+            f"the run was taught site by site and does not know {strangers}; "
+            'teach one with [experiment] sites = "together"'
+        )
     made: dict[str, dict[str, np.ndarray]] = {}
     for label in labels or known:
         mine = [job for job in jobs if job.label == label and (together or job.sites[0] in record.sites)]
         parts = [(record if together else record.at(job.sites), job) for job in mine]
-        each = [np.stack([predict(m, part, (run.target,))[run.target] for m in run.taught(job, part)]) for part, job in parts]
+        each = [
+            np.stack([predict(m, part, (run.target,))[run.target] for m in run.taught(job, part)])
+            for part, job in parts
+        ]
         whole = np.concatenate(each, axis=1)
         made[label] = {"value": whole.mean(axis=0), "standard_deviation": whole.std(axis=0)}
     return made
@@ -68,7 +76,10 @@ def _score(run: Run, part: dict[Job, dict[str, np.ndarray]], split: str, fractio
     rows: list[dict[str, Any]] = []
     for label, predicted in series.items():
         jobs = [job for job in part if job.label == label]
-        cost = {"seconds": float(sum(part[j]["seconds"] for j in jobs)), "peak_mb": float(max((part[j]["peak_mb"] for j in jobs), default=0.0))}
+        cost = {
+            "seconds": float(sum(part[j]["seconds"] for j in jobs)),
+            "peak_mb": float(max((part[j]["peak_mb"] for j in jobs), default=0.0)),
+        }
         told = tables.describe(run.settings, jobs[0].coupling if jobs else {}, label)
         for name, mask in (("test", masks.test), ("validation", masks.validation)):
             judged = np.where(mask, observed, np.nan)
@@ -79,7 +90,13 @@ def _score(run: Run, part: dict[Job, dict[str, np.ndarray]], split: str, fractio
     references = {name: series[name] for name in tables.BASELINES if name in series}
     for label in (n for n in series if n not in (*tables.BASELINES, *tables.FLOOR)):
         told = tables.describe(run.settings, next(j.coupling for j in part if j.label == label), label)
-        rows += tables.gain_rows({**told, "split": split, "part": "test", "fraction": fraction}, series[label], references, judged, record.time)
+        rows += tables.gain_rows(
+            {**told, "split": split, "part": "test", "fraction": fraction},
+            series[label],
+            references,
+            judged,
+            record.time,
+        )
     return rows, series
 
 
@@ -93,16 +110,27 @@ def _pooled(run: Run, done: dict[Job, dict[str, np.ndarray]]) -> list[dict[str, 
     for split in run.splits:
         test = make_split(run.record, run.splits[split]).test
         judged[test] = observed[test]
-        for label, series in _gathered(run, {j: r for j, r in done.items() if (j.split, j.fraction) == (split, 1.0)}).items():
+        for label, series in _gathered(
+            run, {j: r for j, r in done.items() if (j.split, j.fraction) == (split, 1.0)}
+        ).items():
             pooled.setdefault(label, np.full_like(series, np.nan))[:, test] = series[:, test]
     units = run.record.variables[run.target].units
     tables_of = {j.label: j.coupling for j in done}
     whole = {label: series for label, series in pooled.items() if np.isfinite(series[:, np.isfinite(judged)]).all()}
-    about = {n: {**tables.describe(run.settings, tables_of[n], n), "split": name, "part": "test", "fraction": 1.0} for n in whole}
-    rows = [row for n in whole for row in tables.rows_of(about[n], whole[n], judged, run.record.time, run.record.sites, units)]
+    about = {
+        n: {**tables.describe(run.settings, tables_of[n], n), "split": name, "part": "test", "fraction": 1.0}
+        for n in whole
+    }
+    rows = [
+        row
+        for n in whole
+        for row in tables.rows_of(about[n], whole[n], judged, run.record.time, run.record.sites, units)
+    ]
     references = {n: whole[n] for n in tables.BASELINES if n in whole}
     others = [n for n in whole if n not in tables.BASELINES]
-    return rows + [row for n in others for row in tables.gain_rows(about[n], whole[n], references, judged, run.record.time)]
+    return rows + [
+        row for n in others for row in tables.gain_rows(about[n], whole[n], references, judged, run.record.time)
+    ]
 
 
 def _gathered(run: Run, part: dict[Job, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -116,8 +144,10 @@ def _gathered(run: Run, part: dict[Job, dict[str, np.ndarray]]) -> dict[str, np.
     return made
 
 
-def write_predictions(path: Path, record: Record, target: str, made: dict[str, dict[str, np.ndarray]], domain: np.ndarray | None) -> None:
-    """Write predictions of several couplings as one CF file: value, standard deviation over seeds, in_domain, observed."""
+def write_predictions(
+    path: Path, record: Record, target: str, made: dict[str, dict[str, np.ndarray]], domain: np.ndarray | None
+) -> None:
+    """Write predictions of several couplings as one CF file: value, spread over seeds, in_domain, observed."""
     value, deviation = (np.stack([one[what] for one in made.values()]) for what in ("value", "standard_deviation"))
     axis = {"coupling": list(made)}
     write(to_dataset(record, {target: value}, spread={target: deviation}, in_domain=domain, leading=axis), path)
@@ -165,12 +195,22 @@ def _judged(run: Run) -> list[str]:
 def _budget(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     wanted = [r for r in rows if r["metric"] == "nse" and r["part"] == "test" and r["split"] == "main"]
     curve = {r["coupling"] for r in wanted if r["fraction"] < 1}
-    return [{k: r[k] for k in ("fraction", "coupling", "site", "value", "low", "high")} for r in wanted if r["coupling"] in curve]
+    return [
+        {k: r[k] for k in ("fraction", "coupling", "site", "value", "low", "high")}
+        for r in wanted
+        if r["coupling"] in curve
+    ]
 
 
 def _curves(done: dict[Job, dict[str, np.ndarray]]) -> dict[str, Any]:
     curves: dict[str, Any] = {}
     for job, result in done.items():
         if (job.split, job.fraction) == ("main", 1.0) and len(result["training"]):
-            curves.setdefault(job.label, {"train": np.nanmean(result["training"], axis=1), "validation": np.nanmean(result["validation"], axis=1)})
+            curves.setdefault(
+                job.label,
+                {
+                    "train": np.nanmean(result["training"], axis=1),
+                    "validation": np.nanmean(result["validation"], axis=1),
+                },
+            )
     return curves

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from ..compose import Rollout, site_by_site
+from ..compose import Rollout
 from ..core import Model, System, Variable
 from ..couplings.teaching import learned_alone
 from ..data import read
@@ -18,6 +18,7 @@ from ..data.fields import Record
 from ..descent import Descent
 from ..evaluation import splits
 from ..parameters import set_parameters
+from ..sites import site_by_site
 from .config import RequestError
 from .resolve import keyword_arguments, thing
 
@@ -53,7 +54,9 @@ def read_data(settings: dict[str, Any]) -> Record:
     """Read the data an experiment names; the reader says what is wrong with them."""
     options = dict(settings["data"])
     record = read(options.pop("reader"), **options)
-    return record.with_fields({"site_number": np.arange(len(record.sites), dtype=float)}, [Variable("site_number", "1")])
+    return record.with_fields(
+        {"site_number": np.arange(len(record.sites), dtype=float)}, [Variable("site_number", "1")]
+    )
 
 
 def make_split(record: Record, options: dict[str, Any], fraction: float = 1.0) -> splits.Split:
@@ -70,12 +73,15 @@ def mechanism(table: dict[str, Any] | str, sites: int = 1) -> Model:
     options = {"model": table} if isinstance(table, str) else {k: v for k, v in table.items() if k != "training"}
     each = options.pop("per_site", False) and sites > 1
     make = thing("mechanisms", options.pop("model"))
+    model: Model
     if not inspect.isclass(make):
         model = make(**options) if callable(make) else make
     else:
         arguments = inspect.signature(make).parameters
         own = {key: value for key, value in options.items() if key in arguments}
-        joints = {key: thing("mechanisms", value)() for key, value in own.items() if isinstance(value, str) and "." in value}
+        joints = {
+            key: thing("mechanisms", value)() for key, value in own.items() if isinstance(value, str) and "." in value
+        }
         rest = {key: value for key, value in options.items() if key not in arguments}
         model = set_parameters(make(**{**own, **joints}), rest)
     if each:
@@ -97,7 +103,9 @@ def learner(table: dict[str, Any], key: PRNGKeyArray, how: Descent) -> Callable:
 
 def descent(*tables: dict[str, Any]) -> Descent:
     """How to descend, from the [training] table and a coupling's own."""
-    merged = {key: value for table in tables for key, value in table.items() if key not in WINDOW or key == "batch_size"}
+    merged = {
+        key: value for table in tables for key, value in table.items() if key not in WINDOW or key == "batch_size"
+    }
     known = [field.name for field in fields(Descent)]
     for key in merged:
         if key not in known:
@@ -106,7 +114,12 @@ def descent(*tables: dict[str, Any]) -> Descent:
 
 
 def couple(
-    table: dict[str, Any], mechanism_: Model, others: dict[str, Model], settings: dict[str, Any], record: Record, key: PRNGKeyArray
+    table: dict[str, Any],
+    mechanism_: Model,
+    others: dict[str, Model],
+    settings: dict[str, Any],
+    record: Record,
+    key: PRNGKeyArray,
 ) -> System:
     """Build the system that one [[coupling]] table describes, around calibrated mechanisms."""
     options = {k: v for k, v in table.items() if k not in ("name", "label", "training", "learner")}
@@ -115,7 +128,9 @@ def couple(
     if table["name"] == "mechanism_only":
         return System(mechanism_, stages=tuple(options.get("stages", ("online",))))
     if table["name"] == "learner_only":
-        return learned_alone(mechanism_, make, target=settings["experiment"]["target"], also=_variables(options.get("also", []), record))
+        return learned_alone(
+            mechanism_, make, target=settings["experiment"]["target"], also=_variables(options.get("also", []), record)
+        )
     function = thing("couplings", table["name"])
     keyword_arguments(function, options, f"coupling {table['name']}", taken=("mechanism", "learner"))
     signature = inspect.signature(function).parameters
@@ -126,7 +141,9 @@ def couple(
     return function(*positional, *([make] if "learner" in signature else []), **chosen)
 
 
-def _argument(name: str, value: Any, others: dict[str, Model], settings: dict[str, Any], record: Record, key: PRNGKeyArray) -> Any:
+def _argument(
+    name: str, value: Any, others: dict[str, Model], settings: dict[str, Any], record: Record, key: PRNGKeyArray
+) -> Any:
     if name in ("also", "attributes"):
         return _variables(value, record)
     if name == "mechanisms":
@@ -134,7 +151,9 @@ def _argument(name: str, value: Any, others: dict[str, Model], settings: dict[st
     if name == "members":
         raise RequestError("members name couplings of the same experiment and go with hybrid.average alone")
     if name == "methods":
-        return [_method(one, others, settings, record, jax.random.fold_in(key, place)) for place, one in enumerate(value)]
+        return [
+            _method(one, others, settings, record, jax.random.fold_in(key, place)) for place, one in enumerate(value)
+        ]
     if name == "regionaliser":
         return learner(value, jax.random.fold_in(key, 99), descent(settings["training"]))
     return tuple(value) if isinstance(value, list) else value
@@ -149,7 +168,9 @@ def _variables(names: Sequence[str] | str, record: Record) -> tuple[Variable, ..
     """Named fields of the data; "statics" stands for every attribute of the sites, "everything" for all fields."""
     statics = tuple(name for name in record.statics if name != "site_number")
     known = {"statics": statics, "everything": (*record.dynamic, *statics)}
-    chosen = known.get(names, (names,)) if isinstance(names, str) else [one for n in names for one in known.get(n, (n,))]
+    chosen = (
+        known.get(names, (names,)) if isinstance(names, str) else [one for n in names for one in known.get(n, (n,))]
+    )
     unknown = [name for name in chosen if name not in record.fields]
     if unknown:
         raise RequestError(f"the data have no {unknown}; they have: {', '.join(record.fields)}")

@@ -40,7 +40,9 @@ def thing(room: str, name: str) -> Any:
         module = importlib.import_module(f"mechlearn.{room}.{name}")
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("mechlearn"):
-            raise UnknownName(f"{room[:-1]} {name!r} needs the package {error.name!r}: pip install {error.name}") from None
+            raise UnknownName(
+                f"{room[:-1]} {name!r} needs the package {error.name!r}: pip install {error.name}"
+            ) from None
         raise _unknown(room, name) from None
     return the_class(module, ROOMS[room])
 
@@ -57,16 +59,24 @@ def the_class(module: ModuleType, kind: type) -> type:
     return named[0]
 
 
-def keyword_arguments(function: Callable, given: dict[str, Any], where: str, taken: tuple[str, ...] = ()) -> dict[str, Any]:
+def keyword_arguments(
+    function: Callable, given: dict[str, Any], where: str, taken: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Check a table of an experiment file against what a constructor takes.
 
     Raises `ValueError` naming the unknown key and the allowed ones.
     """
-    allowed = [p.name for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_KEYWORD and p.name not in taken]
+    allowed = [
+        p.name
+        for p in inspect.signature(function).parameters.values()
+        if p.kind is not p.VAR_KEYWORD and p.name not in taken
+    ]
     open_ended = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
     for key in given:
         if key not in allowed and not open_ended:
-            raise ValueError(f"[{where}] has an unknown key {key!r}{_hint(key, allowed)}; allowed: {', '.join(allowed)}")
+            raise ValueError(
+                f"[{where}] has an unknown key {key!r}{_hint(key, allowed)}; allowed: {', '.join(allowed)}"
+            )
     return given
 
 
@@ -99,10 +109,17 @@ def _coupling_names(module_name: str) -> list[str]:
 
 
 def _is_coupling(candidate: Any, module: ModuleType) -> bool:
-    if not inspect.isfunction(candidate) or candidate.__module__ != module.__name__ or candidate.__name__.startswith("_"):
+    if (
+        not inspect.isfunction(candidate)
+        or candidate.__module__ != module.__name__
+        or candidate.__name__.startswith("_")
+    ):
         return False
     first = next(iter(inspect.signature(candidate).parameters), "")
-    return first in ("mechanism", "mechanisms") and getattr(candidate.__annotations__.get("return"), "__name__", "") == "System"
+    return (
+        first in ("mechanism", "mechanisms")
+        and getattr(candidate.__annotations__.get("return"), "__name__", "") == "System"
+    )
 
 
 def _coupling(name: str) -> Callable:
@@ -122,7 +139,9 @@ def _outside(name: str) -> Any:
     try:
         return getattr(importlib.import_module(module_name), attribute)
     except (ModuleNotFoundError, AttributeError) as error:
-        raise UnknownName(f"{name!r} cannot be imported ({error}); write package.module:Thing of an installed package") from None
+        raise UnknownName(
+            f"{name!r} cannot be imported ({error}); write package.module:Thing of an installed package"
+        ) from None
 
 
 def _unknown(room: str, name: str) -> UnknownName:

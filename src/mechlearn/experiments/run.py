@@ -49,10 +49,17 @@ class Run:
         jobs = [Job(table, label, "main", 1.0, group) for group in self.groups() for table, label in named]
         further = self.settings.get("holdout", {})
         chosen = [(t, n) for t, n in named if n in further.get("couplings", []) or n in problem.BASELINES]
-        jobs += [Job(t, n, split, 1.0, g) for split in further.get("splits", {}) for g in self.groups() for t, n in chosen]
+        jobs += [
+            Job(t, n, split, 1.0, g) for split in further.get("splits", {}) for g in self.groups() for t, n in chosen
+        ]
         budget = self.settings.get("budget", {})
         chosen = [(t, n) for t, n in named if n in budget.get("couplings", []) or n in problem.BASELINES]
-        return jobs + [Job(t, n, "main", float(f), g) for f in budget.get("fractions", []) for g in self.groups() for t, n in chosen]
+        return jobs + [
+            Job(t, n, "main", float(f), g)
+            for f in budget.get("fractions", [])
+            for g in self.groups()
+            for t, n in chosen
+        ]
 
     def _tables(self) -> list[dict[str, Any]]:
         given = self.settings["coupling"]
@@ -71,7 +78,12 @@ class Run:
         predictions = np.stack([predict(system, part, (self.target,))[self.target] for system in systems])
         seconds = time.perf_counter() - began
         history = losses if losses is not None else (None, np.zeros((0, 1)), np.zeros((0, 1)))
-        result = {"prediction": predictions.astype(np.float32), "seconds": np.array(seconds), "training": history[1], "validation": history[2]}
+        result = {
+            "prediction": predictions.astype(np.float32),
+            "seconds": np.array(seconds),
+            "training": history[1],
+            "validation": history[2],
+        }
         storage.write_models(path.with_suffix(".weights.npz"), [system.model for system in systems])
         storage.write_arrays(path, **result, peak_mb=np.array(peak_mb()))
         return {**result, "peak_mb": np.array(peak_mb())}
@@ -82,7 +94,15 @@ class Run:
         windows, validation = self.windows(job, job.coupling, systems[0])
         checkpoint = self.folder / "state" / f"{job.name}.checkpoint.npz"
         how = problem.descent(self.settings["training"], job.coupling.get("training", {}))
-        taught = fit(systems, windows, validation=validation, key=self.key(job.name), how=how, checkpoint=checkpoint, label=job.name)
+        taught = fit(
+            systems,
+            windows,
+            validation=validation,
+            key=self.key(job.name),
+            how=how,
+            checkpoint=checkpoint,
+            label=job.name,
+        )
         for left in checkpoint.parent.glob(f"{checkpoint.stem}*"):
             left.unlink()
         return taught
@@ -98,7 +118,9 @@ class Run:
         for seed in range(self.seeds):
             others = {name: models[seed] for name, models in zip(names[1:], calibrated[1:], strict=True)}
             key = self.key(f"{job.label}/{seed}")
-            systems.append(problem.couple(self._settled(job.coupling), calibrated[0][seed], others, self.settings, part, key))
+            systems.append(
+                problem.couple(self._settled(job.coupling), calibrated[0][seed], others, self.settings, part, key)
+            )
         return systems
 
     def _averaged(self, job: Job, record: Record | None = None) -> list[System]:
@@ -106,7 +128,9 @@ class Run:
         beside = {other.label: other for other in self.jobs() if other.place == job.place}
         unknown = [label for label in job.coupling["members"] if label not in beside or label == job.label]
         if unknown:
-            raise config.RequestError(f"{job.label}: members {unknown} are no couplings taught beside it; there are: {', '.join(beside)}")
+            raise config.RequestError(
+                f"{job.label}: members {unknown} are no couplings taught beside it; there are: {', '.join(beside)}"
+            )
         taught = []
         for label in job.coupling["members"]:
             self.result(beside[label])
@@ -115,7 +139,9 @@ class Run:
 
     def sketch(self) -> Iterator[tuple[str, System]]:
         """Every coupling built once around uncalibrated mechanisms, to see whether its parts fit."""
-        for job in (job for job in self.jobs() if job.sites == self.groups()[0] and job.split == "main" and job.fraction == 1.0):
+        for job in (
+            job for job in self.jobs() if job.sites == self.groups()[0] and job.split == "main" and job.fraction == 1.0
+        ):
             yield job.label, self.untaught(job)[0]
 
     def untaught(self, job: Job, record: Record | None = None) -> list[System]:
@@ -132,7 +158,10 @@ class Run:
         """The models a job has taught, read back from the run's folder."""
         path = self.folder / "state" / f"{job.name}.weights.npz"
         if not path.is_file():
-            raise config.RequestError(f"{self.folder} holds no taught {job.label} for {', '.join(job.sites)[:60]}; finish the run with --resume")
+            raise config.RequestError(
+                f"{self.folder} holds no taught {job.label} for {', '.join(job.sites)[:60]}; "
+                "finish the run with --resume"
+            )
         return storage.read_models(path, [system.model for system in self.untaught(job, record)])
 
     def _settled(self, table: dict[str, Any]) -> dict[str, Any]:
@@ -167,10 +196,16 @@ class Run:
         starts = int(how_table.pop("starts"))
         windows, validation = self.windows(job, {"training": how_table}, fresh)
         keys = jax.random.split(self.key(name), self.seeds * starts)
-        replicas = [System(scattered(fresh, k) if i % starts else fresh, stages=("online",)) for i, k in enumerate(keys)]
-        taught, losses = fit(replicas, windows, validation=validation, key=keys[0], how=problem.descent(how_table), label=name)
+        replicas = [
+            System(scattered(fresh, k) if i % starts else fresh, stages=("online",)) for i, k in enumerate(keys)
+        ]
+        taught, losses = fit(
+            replicas, windows, validation=validation, key=keys[0], how=problem.descent(how_table), label=name
+        )
         score = np.nanmin(losses.training_loss, axis=0) if losses else np.zeros(len(taught))
-        order = [seed * starts + int(np.argmin(score[seed * starts : (seed + 1) * starts])) for seed in range(self.seeds)]
+        order = [
+            seed * starts + int(np.argmin(score[seed * starts : (seed + 1) * starts])) for seed in range(self.seeds)
+        ]
         models = [taught[place].model for place in order]
         storage.write_models(path, models)
         return models
@@ -193,7 +228,11 @@ def scattered(model: Model, key) -> Model:
         if parameter.fixed:
             return parameter
         there = unbounded(parameter.value, parameter.bounds)
-        return eqx.tree_at(lambda p: p.value, parameter, bounded(there + jax.random.normal(next(keys), jnp.shape(there)), parameter.bounds))
+        return eqx.tree_at(
+            lambda p: p.value,
+            parameter,
+            bounded(there + jax.random.normal(next(keys), jnp.shape(there)), parameter.bounds),
+        )
 
     return map_parameters(moved, model)
 
@@ -205,4 +244,7 @@ def peak_mb() -> float:
 
 def baselines(record: Record, target: str, train: np.ndarray) -> dict[str, np.ndarray]:
     """Predictions that cost nothing: the day's climatology and yesterday's flow."""
-    return {"climatology": climatology(record.observed[target], record.time, train)[None], "persistence": persistence(record.observed[target])[None]}
+    return {
+        "climatology": climatology(record.observed[target], record.time, train)[None],
+        "persistence": persistence(record.observed[target])[None],
+    }

@@ -15,8 +15,27 @@ import numpy as np
 
 from .config import RequestError
 
-OURS = ("results.json", "predictions.nc", "report.html", "report.json", "experiment.resolved.toml", "environment.json", "state")
-PACKAGES = ("mechlearn", "jax", "jaxlib", "equinox", "optax", "numpy", "xarray", "scikit-learn", "lightgbm", "holmes-hydro")
+OURS = (
+    "results.json",
+    "predictions.nc",
+    "report.html",
+    "report.json",
+    "experiment.resolved.toml",
+    "environment.json",
+    "state",
+)
+PACKAGES = (
+    "mechlearn",
+    "jax",
+    "jaxlib",
+    "equinox",
+    "optax",
+    "numpy",
+    "xarray",
+    "scikit-learn",
+    "lightgbm",
+    "holmes-hydro",
+)
 
 
 def claim(folder: Path, *, resume: bool, force: bool) -> None:
@@ -30,10 +49,15 @@ def claim(folder: Path, *, resume: bool, force: bool) -> None:
         probe.touch()
         probe.unlink()
     except OSError as error:
-        raise RequestError(f"the folder {folder} cannot be written ({error.strerror}); choose another with --out") from None
+        raise RequestError(
+            f"the folder {folder} cannot be written ({error.strerror}); choose another with --out"
+        ) from None
     there = [name for name in OURS if (folder / name).exists()]
     if there and not (resume or force):
-        raise RequestError(f"{folder} already holds {', '.join(there)}; go on with --resume, replace with --force, or choose another --out")
+        raise RequestError(
+            f"{folder} already holds {', '.join(there)}; "
+            "go on with --resume, replace with --force, or choose another --out"
+        )
     if force and not resume:
         for name in there:
             path = folder / name
@@ -80,7 +104,11 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
 
 def write_models(path: Path, models: list[Any]) -> None:
     """Write every number of taught models; their structure is rebuilt from the experiment file."""
-    numbers = {f"{seed}/{place}": np.asarray(leaf) for seed, model in enumerate(models) for place, leaf in enumerate(_numbers(model))}
+    numbers = {
+        f"{seed}/{place}": np.asarray(leaf)
+        for seed, model in enumerate(models)
+        for place, leaf in enumerate(_numbers(model))
+    }
     write_arrays(path, **numbers)
 
 
@@ -109,7 +137,13 @@ def environment() -> dict[str, Any]:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return {"python": sys.version.split()[0], "machine": platform.machine(), "system": platform.system(), "cores": os.cpu_count(), "packages": found}
+    return {
+        "python": sys.version.split()[0],
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "cores": os.cpu_count(),
+        "packages": found,
+    }
 
 
 def _numbers(model: Any) -> list[Any]:

@@ -16,7 +16,12 @@ BASELINES = ("mechanism_only", "learner_only")
 
 
 def rows_of(
-    described: dict[str, Any], predicted: np.ndarray, observed: np.ndarray, time: np.ndarray, sites: tuple[str, ...], units: str
+    described: dict[str, Any],
+    predicted: np.ndarray,
+    observed: np.ndarray,
+    time: np.ndarray,
+    sites: tuple[str, ...],
+    units: str,
 ) -> list[dict[str, Any]]:
     """Score one coupling's predictions (seed, site, time) at every site and over all: rows with intervals."""
     rows = []
@@ -24,27 +29,46 @@ def rows_of(
         base = {**described, "metric": metric, "units": units_of(metric, units)}
         if len(sites) <= MANY or metric in FOR_MANY_SITES:
             each = site_intervals(metric, predicted, observed, time, draws=300)
-            rows += [_row(base, site, found, predicted[:, [i]], observed[[i]]) for i, (site, found) in enumerate(zip(sites, each, strict=True))]
+            rows += [
+                _row(base, site, found, predicted[:, [i]], observed[[i]])
+                for i, (site, found) in enumerate(zip(sites, each, strict=True))
+            ]
         over_all = interval(metric, predicted, observed, time, draws=300, resample_sites=len(sites) > MANY)
         rows.append(_row(base, "median", over_all, predicted, observed))
     if len(predicted) > 1:
         spread = np.nanmean(np.where(np.isfinite(observed), crps(predicted, observed), np.nan))
-        rows.append(_row({**described, "metric": "crps", "units": units}, "median", (spread, None, None), predicted, observed))
+        rows.append(
+            _row({**described, "metric": "crps", "units": units}, "median", (spread, None, None), predicted, observed)
+        )
     return rows
 
 
 def gain_rows(
-    described: dict[str, Any], predicted: np.ndarray, references: dict[str, np.ndarray], observed: np.ndarray, time: np.ndarray
+    described: dict[str, Any],
+    predicted: np.ndarray,
+    references: dict[str, np.ndarray],
+    observed: np.ndarray,
+    time: np.ndarray,
 ) -> list[dict[str, Any]]:
     """By how much a coupling's median NSE exceeds that of the better baseline, years drawn in pairs."""
     better = max(references, key=lambda name: interval("nse", references[name], observed, time, draws=2).value)
-    found = gain("nse", predicted, references[better], observed, time, draws=500, resample_sites=observed.shape[0] > MANY)
-    return [_row({**described, "metric": "nse_gain", "units": "1", "reference": better}, "median", found, predicted, observed)]
+    found = gain(
+        "nse", predicted, references[better], observed, time, draws=500, resample_sites=observed.shape[0] > MANY
+    )
+    return [
+        _row(
+            {**described, "metric": "nse_gain", "units": "1", "reference": better}, "median", found, predicted, observed
+        )
+    ]
 
 
-def ranking(rows: list[dict[str, Any]], metric: str = "nse", split: str = "main", part: str = "test") -> list[dict[str, Any]]:
+def ranking(
+    rows: list[dict[str, Any]], metric: str = "nse", split: str = "main", part: str = "test"
+) -> list[dict[str, Any]]:
     """The rows of one metric over all sites, best first."""
-    chosen = [r for r in rows if r["metric"] == metric and r["split"] == split and r["part"] == part and r["site"] == "median"]
+    chosen = [
+        r for r in rows if r["metric"] == metric and r["split"] == split and r["part"] == part and r["site"] == "median"
+    ]
     chosen = [r for r in chosen if r.get("fraction", 1.0) == 1.0 and not r.get("control") and r["value"] is not None]
     return sorted(chosen, key=lambda r: -r["value"])
 
@@ -59,24 +83,46 @@ def print_ranking(rows: list[dict[str, Any]], console: Any, metric: str = "nse",
     """Show the ranking as a table with intervals, and each coupling's gain over the better baseline."""
     from rich.table import Table
 
-    gains = {r["coupling"]: r for r in rows if r["metric"] == "nse_gain" and r["split"] == split and r.get("fraction", 1.0) == 1.0}
+    gains = {
+        r["coupling"]: r
+        for r in rows
+        if r["metric"] == "nse_gain" and r["split"] == split and r.get("fraction", 1.0) == 1.0
+    }
     best = chosen_by_validation(rows)
     table = Table(title=f"{metric.upper()}, test part, median over sites (90 % interval)")
-    for head, side in (("", "left"), ("coupling", "left"), ("paradigm", "left"), (metric, "right"), ("interval", "right"), ("gain", "right")):
+    for head, side in (
+        ("", "left"),
+        ("coupling", "left"),
+        ("paradigm", "left"),
+        (metric, "right"),
+        ("interval", "right"),
+        ("gain", "right"),
+    ):
         table.add_column(head, justify=side)  # pyright: ignore[reportArgumentType]
     for place, row in enumerate(ranking(rows, metric, split), 1):
         mark = " *" if row["coupling"] == best else ""
         extra = gains.get(row["coupling"])
-        table.add_row(str(place), row["coupling"] + mark, row["paradigm"], _number(row["value"]), _span(row), _span(extra, signed=True))
+        table.add_row(
+            str(place),
+            row["coupling"] + mark,
+            row["paradigm"],
+            _number(row["value"]),
+            _span(row),
+            _span(extra, signed=True),
+        )
     console.print(table)
-    console.print("* best on the validation part; gain: over the better of mechanism_only and learner_only, with its interval")
+    console.print(
+        "* best on the validation part; gain: over the better of mechanism_only and learner_only, with its interval"
+    )
 
 
 def describe(settings: dict[str, Any], table: dict[str, Any], label: str) -> dict[str, Any]:
     """The columns of a row that say what was run."""
     name = table.get("name", label)
     mechanism = settings["mechanism"]["model"] if label != "learner_only" and label not in FLOOR else ""
-    learner = table.get("learner", settings["learner"])["model"] if label != "mechanism_only" and label not in FLOOR else ""
+    learner = (
+        table.get("learner", settings["learner"])["model"] if label != "mechanism_only" and label not in FLOOR else ""
+    )
     return {
         "experiment": settings["experiment"]["name"],
         "coupling": label,
@@ -91,7 +137,15 @@ def describe(settings: dict[str, Any], table: dict[str, Any], label: str) -> dic
 def _row(base: dict[str, Any], site: str, found: Any, predicted: np.ndarray, observed: np.ndarray) -> dict[str, Any]:
     value, low, high = found
     both = np.isfinite(predicted).all(axis=0) & np.isfinite(observed)
-    return {**base, "site": site, "value": _known(value), "low": _known(low), "high": _known(high), "n": int(both.sum()), "seeds": len(predicted)}
+    return {
+        **base,
+        "site": site,
+        "value": _known(value),
+        "low": _known(low),
+        "high": _known(high),
+        "n": int(both.sum()),
+        "seeds": len(predicted),
+    }
 
 
 def _known(value: Any) -> float | None:
@@ -105,5 +159,7 @@ def _number(value: float | None, *, signed: bool = False) -> str:
 def _span(row: dict[str, Any] | None, *, signed: bool = False) -> str:
     if row is None or row["value"] is None:
         return ""
-    bounds = "" if row["low"] is None else f"[{_number(row['low'], signed=signed)}, {_number(row['high'], signed=signed)}]"
+    bounds = (
+        "" if row["low"] is None else f"[{_number(row['low'], signed=signed)}, {_number(row['high'], signed=signed)}]"
+    )
     return f"{_number(row['value'], signed=True)} {bounds}" if signed else bounds

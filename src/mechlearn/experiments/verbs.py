@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from ..data import registry
 from ..data.check import diagnose
@@ -24,7 +23,11 @@ ROOMS = ("mechanisms", "learners", "laws", "couplings")
 
 def list_(options: Namespace, console: Console) -> None:
     """Show what there is, found by looking."""
-    shelves = {"experiments": list(config.library()), **{room: names(room) for room in ROOMS}, "data": list(registry.list_datasets())}
+    shelves = {
+        "experiments": list(config.library()),
+        **{room: names(room) for room in ROOMS},
+        "data": list(registry.list_datasets()),
+    }
     if options.what and options.what not in shelves:
         raise RequestError(f"there is no list of {options.what!r}; there are: {', '.join(shelves)}")
     for shelf in [options.what] if options.what else shelves:
@@ -46,7 +49,9 @@ def check_(options: Namespace, console: Console) -> int:
     """Look at everything an experiment names without teaching anything."""
     settings = _settings(options, options.experiment)
     record = problem.read_data(settings)
-    console.print(f"{len(record.sites)} sites, {record.time[0]} to {record.time[-1]}, from {record.source}", markup=False)
+    console.print(
+        f"{len(record.sites)} sites, {record.time[0]} to {record.time[-1]}, from {record.source}", markup=False
+    )
     split = problem.make_split(record, settings["split"])
     observed = np.isfinite(record.observed[settings["experiment"]["target"]])
     for part in ("train", "validation", "test"):
@@ -80,7 +85,10 @@ def compare_(options: Namespace, console: Console) -> int:
         rows = _carry_out(_settings(options, options.experiment[0]), options, console)
     else:
         missing = [name for name in options.experiment if Path(name) not in folders]
-        raise RequestError(f"{', '.join(missing)} holds no results.json; to run an experiment and compare its couplings, give it alone with --out DIR")
+        raise RequestError(
+            f"{', '.join(missing)} holds no results.json; "
+            "to run an experiment and compare its couplings, give it alone with --out DIR"
+        )
     known = {row["metric"] for row in rows}
     if options.metric not in known:
         raise RequestError(f"--metric {options.metric!r} was not scored; there are: {', '.join(sorted(known))}")
@@ -126,7 +134,9 @@ def data_(options: Namespace, console: Console) -> int:
             console.print(f"  {name:20s} {_about('data', name)}", markup=False, highlight=False)
         return 0
     if not options.name:
-        raise RequestError(f"mechlearn data {options.what} needs a name; there are: {', '.join(registry.list_datasets())}")
+        raise RequestError(
+            f"mechlearn data {options.what} needs a name; there are: {', '.join(registry.list_datasets())}"
+        )
     console.print(str(getattr(registry, options.what)(options.name)), markup=False, highlight=False)
     return 0
 
@@ -136,7 +146,10 @@ def _carry_out(settings: dict[str, Any], options: Namespace, console: Console) -
     text = config.dump(settings)
     before = options.out / "experiment.resolved.toml"
     if options.resume and before.exists() and before.read_text() != text:
-        raise RequestError(f"{options.out} was started with other settings; resume it with the same command, or start anew with --force")
+        raise RequestError(
+            f"{options.out} was started with other settings; "
+            "resume it with the same command, or start anew with --force"
+        )
     run = Run(settings, options.out, console.print)
     storage.write_text(before, text)
     storage.write_json(options.out / "environment.json", {**storage.environment(), "command": options.command})
@@ -147,7 +160,9 @@ def _carry_out(settings: dict[str, Any], options: Namespace, console: Console) -
 
 def _settings(options: Namespace, name: str) -> dict[str, Any]:
     overrides = list(options.set)
-    overrides += [f"experiment.{key}={getattr(options, key)}" for key in ("seed", "seeds") if getattr(options, key) is not None]
+    overrides += [
+        f"experiment.{key}={getattr(options, key)}" for key in ("seed", "seeds") if getattr(options, key) is not None
+    ]
     return config.load(name, overrides, quick=options.quick)
 
 

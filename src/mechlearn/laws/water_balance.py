@@ -51,7 +51,8 @@ class WaterBalance(Law):
         return (*self.gains, *self.losses, *self.stores)
 
     def residual(self, fields: Fields) -> Array:
-        excess = sum(fields[v.name] for v in self.gains) - sum(fields[v.name] for v in self.losses)
+        entered, left = (sum((fields[v.name] for v in names), jnp.zeros(())) for names in (self.gains, self.losses))
+        excess = entered - left
         if self.stores:
             excess = self._less_stored(excess, fields)
         if self.window is None:
@@ -61,7 +62,8 @@ class WaterBalance(Law):
         return jnp.mean(whole.reshape(-1, length), axis=1)
 
     def _less_stored(self, excess: Array, fields: Fields) -> Array:
-        held = sum(jnp.reshape(fields[v.name], (len(excess), -1)).sum(axis=1) for v in self.stores)
+        each = (jnp.reshape(fields[v.name], (len(excess), -1)).sum(axis=1) for v in self.stores)
+        held = sum(each, jnp.zeros(()))
         if self.initial is None:
             return excess[1:] - jnp.diff(held)
         before = sum(jnp.sum(jnp.asarray(self.initial[v.name])) for v in self.stores)

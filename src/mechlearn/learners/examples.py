@@ -54,7 +54,7 @@ def usable(model: Model, inputs: Fields, targets: Fields, *, gaps: bool = False)
     lengths = {name: values.shape[0] if values.ndim else None for name, values in {**given, **wanted}.items()}
     if len(set(lengths.values())) != 1 or None in lengths.values():
         raise ValueError(f"{who}.fit needs inputs and targets along one sample axis of equal length; got {lengths}")
-    known = np.ones(next(iter(lengths.values())), bool) if gaps else _every_finite(given.values())
+    known = np.ones(len(next(iter(given.values()))), bool) if gaps else _every_finite(given.values())
     known &= np.any([np.isfinite(_rows(values)).any(1) for values in wanted.values()], axis=0)
     if not known.any():
         raise ValueError(

@@ -80,7 +80,7 @@ class LSTM(Learner):
         if key is not None and self.dropout:
             kept = jax.random.bernoulli(key, 1 - self.dropout, hidden.shape)
             hidden = jnp.where(kept, hidden / (1 - self.dropout), 0)
-        return self.leaving.unpack(hidden @ self.head.weight.T + self.head.bias)
+        return self.leaving.unpack(hidden @ self.head.weight.T + self.head.bias)  # pyright: ignore[reportOperatorIssue]
 
     def standardise(self, inputs: Fields, targets: Fields) -> Self:
         scales = self.entering.seen(inputs), self.attributes.seen(inputs), self.leaving.seen(targets)

@@ -92,7 +92,8 @@ def _make(estimator: Any, options: tuple[tuple[str, Any], ...]) -> Any:
     else:
         from sklearn.base import clone
 
-        made = clone(estimator, safe=False).set_params(**dict(options))
+        copied: Any = clone(estimator, safe=False)
+        made = copied.set_params(**dict(options))
     if not hasattr(made, "fit") or not hasattr(made, "predict"):
         raise TypeError(f"Sklearn needs an estimator with fit and predict, got {type(made).__name__}")
     return made

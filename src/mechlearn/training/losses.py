@@ -40,7 +40,9 @@ def objective(terms: tuple[Term, ...], warmup: int):
             predicted = jax.vmap(lambda sample: model(sample))(fields)
         else:
             predicted = jax.vmap(lambda sample, k: model(sample, key=k))(fields, jax.random.split(key, count))
-        after = {name: value[:, warmup:] if value.ndim > 1 else value for name, value in {**fields, **predicted}.items()}
+        after = {
+            name: value[:, warmup:] if value.ndim > 1 else value for name, value in {**fields, **predicted}.items()
+        }
         wanted = {name: value[:, warmup:] for name, value in observed.items()}
         return misfit({name: after[name] for name in wanted}, wanted, spread) + charges(terms, after)
 

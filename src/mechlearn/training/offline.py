@@ -44,7 +44,10 @@ def _examples(lesson: Lesson, system: System, windows: Windows) -> Iterator[tupl
 
 
 def _trim(fields: Fields, warmup: int) -> Fields:
-    return {name: np.asarray(value)[:, warmup:] if np.ndim(value) > 1 else np.asarray(value) for name, value in fields.items()}
+    return {
+        name: np.asarray(value)[:, warmup:] if np.ndim(value) > 1 else np.asarray(value)
+        for name, value in fields.items()
+    }
 
 
 def _blank(targets: Fields, warmup: int, sequential: bool) -> Fields:

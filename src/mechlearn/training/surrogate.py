@@ -26,7 +26,7 @@ def fit_surrogate(system: System, windows: Windows, *, key: PRNGKeyArray, runs: 
     """
     free = {path: p for path, p in parameters(system.model).items() if not p.fixed}
     seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
-    tried = qmc.LatinHypercube(len(free), seed=seed).random(max(8 * len(free), runs // 3))
+    tried = qmc.LatinHypercube(len(free), rng=seed).random(max(8 * len(free), runs // 3))
     cost = np.array([_cost(system, free, point, windows) for point in tried])
     draw = np.random.default_rng(seed)
     while len(tried) < runs:

@@ -48,7 +48,12 @@ def _fit_nested(replicas, windows, key, validation, how, checkpoint, label) -> l
     for place, path in enumerate(_nested(replicas[0])):
         inner = [follow(system.model, path) for system in replicas]
         beside = checkpoint and checkpoint.with_name(f"{checkpoint.stem}-{place}{checkpoint.suffix}")
-        options = {"validation": validation, "how": how, "checkpoint": beside, "label": f"{label} part {place}" if label else ""}
+        options = {
+            "validation": validation,
+            "how": how,
+            "checkpoint": beside,
+            "label": f"{label} part {place}" if label else "",
+        }
         inner, _ = fit(inner, windows, key=jax.random.fold_in(key, place), **options)
         replicas = [
             eqx.tree_at(lambda s: s.model, system, replace_at(system.model, path, part))

@@ -58,7 +58,9 @@ def quality_control(
         return reach(follow(model, "parts.0.expected"), where, fields), {series: fields[series]}
 
     lesson = Lesson(join("parts.0.expected", where), examples)
-    return System(Chain(Screen(expected, variable, tolerance), Freeze(mechanism)), terms_of(mechanism), (lesson,), ("offline",))
+    return System(
+        Chain(Screen(expected, variable, tolerance), Freeze(mechanism)), terms_of(mechanism), (lesson,), ("offline",)
+    )
 
 
 def calibration(mechanism: Model) -> System:
@@ -81,7 +83,9 @@ def sample_generation(
     return _taught_by_simulation(mechanism, learner, target, also, ("offline",))
 
 
-def pretraining(mechanism: Model, learner: Untaught, *, target: str = "runoff", also: Sequence[Variable] = ()) -> System:
+def pretraining(
+    mechanism: Model, learner: Untaught, *, target: str = "runoff", also: Sequence[Variable] = ()
+) -> System:
     """Teach the learner on simulations first, then on the observations: transfer learning.
 
     Source: Jia et al. (2021), doi:10.1145/3447814.

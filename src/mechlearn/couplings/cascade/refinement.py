@@ -14,9 +14,7 @@ from ..series import Untaught, along_time, forcing_of, join, output, reach, term
 from ..teaching import taught_after
 
 
-def residual(
-    mechanism: Model, learner: Untaught, *, target: str = "runoff", also: Sequence[Variable] = ()
-) -> System:
+def residual(mechanism: Model, learner: Untaught, *, target: str = "runoff", also: Sequence[Variable] = ()) -> System:
     """Let the learner predict the mechanism's error and take it off: `y = y_mechanism(u) + f(u, y_mechanism)`.
 
     The sum is kept inside the target's physical bounds. A learner that says zero leaves the mechanism unchanged.

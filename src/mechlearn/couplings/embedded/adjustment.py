@@ -69,7 +69,9 @@ def _scales(inputs: Sequence[Variable], place: int):
 
 
 def _names(mechanism: Model, names: Sequence[str] | None) -> tuple[str, ...]:
-    return tuple(names or (path for path, parameter in parameters(_host(mechanism).step).items() if not parameter.fixed))
+    return tuple(
+        names or (path for path, parameter in parameters(_host(mechanism).step).items() if not parameter.fixed)
+    )
 
 
 def _host(mechanism: Model) -> Rollout:

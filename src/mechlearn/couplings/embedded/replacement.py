@@ -89,7 +89,9 @@ def online(mechanism: Model, learner: Untaught, *, joint: str = "evaporation") -
 
     def examples(model: Model, fields: Fields, observed: Fields) -> tuple[Fields, Fields]:
         made = teacher({v.name: fields[v.name] for v in teacher.inputs})
-        return {v.name: made[f"given_{v.name}"] for v in part.inputs}, {v.name: made[f"answered_{v.name}"] for v in part.outputs}
+        return {v.name: made[f"given_{v.name}"] for v in part.inputs}, {
+            v.name: made[f"answered_{v.name}"] for v in part.outputs
+        }
 
     path = join("step", joint)
     return System(replace_at(host, path, taught), terms_of(mechanism), (Lesson(path, examples),))

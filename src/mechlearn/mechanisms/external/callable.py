@@ -187,7 +187,7 @@ def _is_primal(node: Any) -> bool:
 
 
 def _instantiate(slope: Any) -> Array:
-    return jnp.zeros(slope.aval.shape, slope.aval.dtype) if isinstance(slope, SymbolicZero) else slope
+    return jnp.zeros(slope.shape, slope.dtype) if isinstance(slope, SymbolicZero) else slope
 
 
 def _outside(function, shapes, *arguments):
@@ -202,7 +202,7 @@ def _outside(function, shapes, *arguments):
 
 
 def _by_adjoint(model: Callable, leaves, wanted, slopes: Arrays) -> tuple[Arrays, Arrays]:
-    found = model.adjoint(*leaves, slopes)  # pyright: ignore[reportOptionalCall]
+    found = model.adjoint(*leaves, slopes)  # pyright: ignore[reportOptionalCall, reportCallIssue]
     return tuple(
         {name: np.asarray(got.get(name, np.zeros_like(leaf))) for name, leaf in group.items()}
         for group, got in zip(leaves, found, strict=True)
