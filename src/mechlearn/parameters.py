@@ -68,7 +68,8 @@ def bounded(value: ArrayLike, bounds: tuple[float, float]) -> Array:
         return lower + jnp.exp(value)
     if math.isinf(lower):
         return upper - jnp.exp(-value)
-    return lower + (upper - lower) * jax.nn.sigmoid(value)
+    # Rounding alone can carry the sum past a bound.
+    return jnp.clip(lower + (upper - lower) * jax.nn.sigmoid(value), lower, upper)
 
 
 def map_parameters(function, tree):
