@@ -81,9 +81,20 @@ def outflow(store: ArrayLike, capacity: ArrayLike) -> Array:
     return store * (1 - jax.lax.rsqrt(jnp.sqrt(1 + filling**4)))
 
 
+@jax.custom_jvp
+def _rise_daily(position: Array) -> Array:
+    return position**2 * jnp.sqrt(position)
+
+
+@_rise_daily.defjvp
+def _rise_daily_slope(point, way):
+    root = jnp.sqrt(point[0])
+    return point[0] ** 2 * root, 2.5 * point[0] * root * way[0]
+
+
 def _rise(position: Array, exponent: float) -> Array:
-    if exponent == 2.5:  # roots are ten times faster than logarithms here
-        return position**2 * jnp.sqrt(jnp.maximum(position, 1e-12))
+    if exponent == 2.5:  # roots are much faster than logarithms here
+        return _rise_daily(position)
     return jnp.where(position > 0, power(position, exponent), 0)
 
 
