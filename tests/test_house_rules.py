@@ -20,7 +20,7 @@ ROOMS = [
     {"core"},
     {"parameters", "variables"},
     {"compose"},
-    {"descent", "sites"},
+    {"descent", "parameter_sets"},
     {"mechanisms", "laws", "learners", "solvers", "assimilation"},
     {"couplings"},
     {"data"},

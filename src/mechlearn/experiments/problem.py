@@ -17,8 +17,8 @@ from ..data import read
 from ..data.fields import Record
 from ..descent import Descent
 from ..evaluation import splits
+from ..parameter_sets import site_by_site
 from ..parameters import set_parameters
-from ..sites import site_by_site
 from .config import RequestError
 from .resolve import keyword_arguments, thing
 

@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 
+import jax.numpy as jnp
+from jaxtyping import ArrayLike
+
 from ...compose import Chain, Dial, Rollout
 from ...core import Fields, Lesson, Model, System, Variable, named
-from ...parameters import find, follow, parameters, variable_of
+from ...parameter_sets import Members, members
+from ...parameters import find, parameters, variable_of
 from ..series import Untaught, forcing_of, join, terms_of
 
 
@@ -34,36 +38,52 @@ def static_and_daily_parameters(
     *,
     daily: Sequence[str],
     attributes: Sequence[Variable],
+    also: Sequence[Variable] = (),
     regionaliser: Untaught | None = None,
+    components: int = 1,
 ) -> System:
-    """Let learners set some parameters every day and all others once a site, from forcing and attributes."""
+    """Let learners set some parameters every day and all others once a site, from forcing and attributes.
+
+    With several `components` the mechanism runs with as many sets of parameters and their mean is taken, which stands
+    for the heterogeneity within a site: `y = (1/n) sum_k mechanism(u, theta_k)`.
+
+    Source: Feng et al. (2022), doi:10.1029/2022WR032404.
+    """
     others = tuple(name for name in _names(mechanism, None) if name not in daily)
     return _dialled(
         mechanism,
         [
-            (learner, (*forcing_of(mechanism), *attributes), tuple(daily), True),
+            (learner, (*forcing_of(mechanism), *also, *attributes), tuple(daily), True),
             (regionaliser or learner, tuple(attributes), others, False),
         ],
+        components,
     )
 
 
-def _dialled(mechanism: Model, settings) -> System:
+def _dialled(mechanism: Model, settings, components: int = 1) -> System:
+    """The host with a learner at each of its dials, told by a lesson to start from the host's own values."""
     host = _host(mechanism)
     known = parameters(host.step)
     learners, lessons = [], []
     for place, (learner, inputs, names, daily) in enumerate(settings):
-        chosen = [variable_of(path, known[path]) for path in (find(host.step, name) for name in names)]
-        learners.append(learner(inputs, [v.over("time") for v in chosen] if daily else chosen))
-        lessons.append(Lesson(join("parts", str(place)), _scales(inputs, place), scale_only=True))
+        chosen = {path: variable_of(path, known[path]) for path in (find(host.step, name) for name in names)}
+        wanted = {path: members(v, components) if components > 1 else (v,) for path, v in chosen.items()}
+        learners.append(learner(inputs, [v.over("time") if daily else v for each in wanted.values() for v in each]))
+        start = {v.name: known[path].value for path, each in wanted.items() for v in each}
+        lessons.append(Lesson(join("parts", str(place)), _start_from(start, inputs, daily), scale_only=True))
     dialled = Dial(host.step, [name for _, _, names, _ in settings for name in names])
-    static = tuple(name for _, _, names, daily in settings for name in names if not daily)
-    series = Rollout(dialled, host.start, (*host.static, *(_last(name) for name in static)), remat=host.remat)
+    static = tuple(_last(name) for _, _, names, daily in settings for name in names if not daily)
+    series: Model = Rollout(dialled, host.start, (*host.static, *static), remat=host.remat)
+    if components > 1:
+        series = Members(series, tuple(_last(path) for path in dialled.paths), components)
     return System(Chain(*learners, series), terms_of(mechanism), tuple(lessons))
 
 
-def _scales(inputs: Sequence[Variable], place: int):
+def _start_from(start: dict[str, ArrayLike], inputs: Sequence[Variable], daily: bool):
     def examples(model: Model, fields: Fields, observed: Fields) -> tuple[Fields, Fields]:
-        return {v.name: fields[v.name] for v in follow(model, f"parts.{place}").inputs}, {}
+        length = len(next(iter(observed.values())))
+        targets = {name: jnp.full(length, value) if daily else jnp.asarray(value) for name, value in start.items()}
+        return {v.name: fields[v.name] for v in inputs}, targets
 
     return examples
 
