@@ -49,7 +49,7 @@ def lines(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
 
 def _models(run: Run, site: str | None) -> Iterator[tuple[Job, Model]]:
     for job in run.jobs():
-        main = (job.split, job.fraction, job.control) == ("main", 1.0, "")
+        main = job.place[1:] == ("main", 1.0, "")
         if main and (site is None or site in job.sites):
             yield job, run.taught(job)[0]
 

@@ -49,7 +49,7 @@ def load(name: str, overrides: list[str], *, quick: bool = False) -> dict[str, A
         raise RequestError(f"{name}: unknown table [{sorted(unknown)[0]}]; allowed tables are\n{allowed}")
     shortened = settings.pop("quick", {})
     if quick:
-        settings = _merged(settings, shortened)
+        settings |= {table: {**settings.get(table, {}), **own} for table, own in shortened.items()}
     for assignment in overrides:
         settings = _assign(settings, assignment)
     return _complete(settings, name)

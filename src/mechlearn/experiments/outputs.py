@@ -8,6 +8,7 @@ import numpy as np
 from ..data.fields import Record, to_dataset, write
 from ..evaluation.domain import Domain
 from ..evaluation.regimes import regime_rows
+from ..evaluation.uncertainty import interval
 from ..training.predict import predict
 from . import storage, tables
 from .audit import audited
@@ -25,7 +26,7 @@ def execute(run: Run) -> list[dict[str, Any]]:
     for split, fraction in sorted(
         {(job.split, job.fraction) for job in done}, key=lambda pair: (pair[0] != "main", pair[0], -pair[1])
     ):
-        part = {job: result for job, result in done.items() if (job.split, job.fraction) == (split, fraction)}
+        part = {job: result for job, result in done.items() if job.place[1:] == (split, fraction, "")}
         scored, series = _score(run, part, split, fraction)
         rows += scored
         if (split, fraction) == ("main", 1.0):
@@ -44,7 +45,7 @@ def applied(run: Run, record: Record, labels: list[str] | None) -> dict[str, dic
 
     Raises `RequestError` for a coupling the run does not have, or sites it was not taught on.
     """
-    jobs = [job for job in run.jobs() if (job.split, job.fraction) == ("main", 1.0)]
+    jobs = [job for job in run.jobs() if job.place[1:] == ("main", 1.0, "")]
     known = list(dict.fromkeys(job.label for job in jobs))
     if set(labels or ()) - set(known):
         raise RequestError(f"the run has no {sorted(set(labels or ()) - set(known))}; it has: {', '.join(known)}")
@@ -110,9 +111,7 @@ def _pooled(run: Run, done: dict[Job, dict[str, np.ndarray]]) -> list[dict[str, 
     for split in run.splits:
         test = make_split(run.record, run.splits[split]).test
         judged[test] = observed[test]
-        for label, series in _gathered(
-            run, {j: r for j, r in done.items() if (j.split, j.fraction) == (split, 1.0)}
-        ).items():
+        for label, series in _gathered(run, {j: r for j, r in done.items() if j.place[1:] == (split, 1.0, "")}).items():
             pooled.setdefault(label, np.full_like(series, np.nan))[:, test] = series[:, test]
     units = run.record.variables[run.target].units
     tables_of = {j.label: j.coupling for j in done}
@@ -174,6 +173,7 @@ def _extras(run: Run, done: dict[Job, dict[str, np.ndarray]], rows: list[dict[st
         "regimes": _regimes(run, done),
         **audited(run),
         "budget": _budget(rows),
+        "controls": _controls(run, done),
         "learning_curves": _curves(done),
         "expected": run.settings.get("expected", {}),
         "environment": storage.environment(),
@@ -182,9 +182,22 @@ def _extras(run: Run, done: dict[Job, dict[str, np.ndarray]], rows: list[dict[st
 
 
 def _regimes(run: Run, done: dict[Job, dict[str, np.ndarray]]) -> list[dict[str, Any]]:
-    part = {job: result for job, result in done.items() if (job.split, job.fraction) == ("main", 1.0)}
+    part = {job: result for job, result in done.items() if job.place[1:] == ("main", 1.0, "")}
     test = make_split(run.record, run.splits["main"]).test
     return regime_rows(_gathered(run, part), np.where(test, run.record.observed[run.target], np.nan), run.record.time)
+
+
+def _controls(run: Run, done: dict[Job, dict[str, np.ndarray]]) -> list[dict[str, Any]]:
+    """The test score of each coupling whose knowledge was taken from it."""
+    test = make_split(run.record, run.splits["main"]).test
+    observed = np.where(test, run.record.observed[run.target], np.nan)
+    rows = []
+    for kind in dict.fromkeys(job.control for job in done if job.control):
+        part = {job: result for job, result in done.items() if job.control == kind}
+        for label, predicted in _gathered(run, part).items():
+            found = interval("nse", predicted, observed, run.record.time, draws=200)
+            rows.append({"control": kind, "coupling": label, "metric": "nse", **found._asdict()})
+    return rows
 
 
 def _judged(run: Run) -> list[str]:
@@ -205,7 +218,7 @@ def _budget(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _curves(done: dict[Job, dict[str, np.ndarray]]) -> dict[str, Any]:
     curves: dict[str, Any] = {}
     for job, result in done.items():
-        if (job.split, job.fraction) == ("main", 1.0) and len(result["training"]):
+        if job.place[1:] == ("main", 1.0, "") and len(result["training"]):
             curves.setdefault(
                 job.label,
                 {

@@ -16,6 +16,7 @@ from ..compose import Mean
 from ..core import Model, System
 from ..data.batches import Windows
 from ..data.fields import Record
+from ..evaluation import controls
 from ..evaluation.baselines import climatology, persistence
 from ..parameters import bounded, map_parameters, unbounded
 from ..training.predict import predict
@@ -44,22 +45,28 @@ class Run:
         return [(site,) for site in self.record.sites] if each else [tuple(self.record.sites)]
 
     def jobs(self) -> list[Job]:
-        """Everything there is to teach, in order."""
+        """Everything there is to teach, in order: the main split, further splits, smaller budgets, controls."""
         named = [(table, label_of(table)) for table in self._tables()]
-        jobs = [Job(table, label, "main", 1.0, group) for group in self.groups() for table, label in named]
-        further = self.settings.get("holdout", {})
-        chosen = [(t, n) for t, n in named if n in further.get("couplings", []) or n in problem.BASELINES]
-        jobs += [
-            Job(t, n, split, 1.0, g) for split in further.get("splits", {}) for g in self.groups() for t, n in chosen
+        wanted = {table: self._wanted(table) for table in ("holdout", "budget", "controls")}
+        main = [Job(table, label, "main", 1.0, group) for group in self.groups() for table, label in named]
+        places = [("holdout", split, 1.0, "") for split in self.splits if split != "main"]
+        places += [
+            ("budget", "main", float(share), "") for share in self.settings.get("budget", {}).get("fractions", [])
         ]
-        budget = self.settings.get("budget", {})
-        chosen = [(t, n) for t, n in named if n in budget.get("couplings", []) or n in problem.BASELINES]
-        return jobs + [
-            Job(t, n, "main", float(f), g)
-            for f in budget.get("fractions", [])
-            for g in self.groups()
-            for t, n in chosen
-        ]
+        places += [("controls", "main", 1.0, kind) for kind in self.settings.get("controls", {}).get("kinds", [])]
+        further = (
+            Job(table, label, split, share, group, control)
+            for why, split, share, control in places
+            for group in self.groups()
+            for table, label in named
+            if label in wanted[why]
+        )
+        return main + list(further)
+
+    def _wanted(self, table: str) -> tuple[str, ...]:
+        """The couplings a further table asks for; the baselines go with all but the controls."""
+        asked = tuple(self.settings.get(table, {}).get("couplings", ()))
+        return asked if table == "controls" else (*problem.BASELINES, *asked)
 
     def _tables(self) -> list[dict[str, Any]]:
         given = self.settings["coupling"]
@@ -74,7 +81,7 @@ class Run:
         self.say(f"{job.name}")
         began = time.perf_counter()
         systems, losses = self.teach(job)
-        part = self.record.at(job.sites)
+        part = self.data_of(job)
         predictions = np.stack([predict(system, part, (self.target,))[self.target] for system in systems])
         seconds = time.perf_counter() - began
         history = losses if losses is not None else (None, np.zeros((0, 1)), np.zeros((0, 1)))
@@ -87,6 +94,14 @@ class Run:
         storage.write_models(path.with_suffix(".weights.npz"), [system.model for system in systems])
         storage.write_arrays(path, **result, peak_mb=np.array(peak_mb()))
         return {**result, "peak_mb": np.array(peak_mb())}
+
+    def data_of(self, job: Job) -> Record:
+        """The record of a job's sites, spoilt where the job is a control of the data."""
+        part = self.record.at(job.sites)
+        if job.control in ("", "physics_scrambled"):
+            return part
+        spoilt = getattr(controls, job.control)(part, self.key(job.name))
+        return spoilt.with_fields({"site_number": part.fields["site_number"]})
 
     def teach(self, job: Job) -> tuple[list[System], Any]:
         """Build one system a seed and teach them."""
@@ -111,7 +126,7 @@ class Run:
         """The untaught systems of a job, one a seed, around calibrated mechanisms."""
         if "members" in job.coupling:
             return self._averaged(job)
-        part = self.record.at(job.sites)
+        part = self.data_of(job)
         names = [self.settings["mechanism"], *job.coupling.get("mechanisms", [])]
         calibrated = [self.calibrated(job, table) for table in names]
         systems = []
@@ -148,7 +163,7 @@ class Run:
         """The systems of a job around mechanisms as they come, one a seed: the shape that saved numbers fill."""
         if "members" in job.coupling:
             return self._averaged(job, record)
-        part = self.record.at(job.sites) if record is None else record
+        part = self.data_of(job) if record is None else record
         others = {name: problem.mechanism(name, len(job.sites)) for name in job.coupling.get("mechanisms", [])}
         own = problem.mechanism(self.settings["mechanism"], len(job.sites))
         keys = [self.key(f"{job.label}/{seed}") for seed in range(self.seeds)]
@@ -169,7 +184,7 @@ class Run:
 
     def windows(self, job: Job, table: dict[str, Any], model: Model) -> tuple[Windows, Windows | None]:
         """The training and validation windows of a job, with what its model reads."""
-        part = self.record.at(job.sites)
+        part = self.data_of(job)
         split = problem.make_split(part, self.splits[job.split], job.fraction)
         size = {**self.window, **{k: v for k, v in table.get("training", {}).items() if k in self.window}}
         reads = [v.name for v in model.inputs]
