@@ -14,7 +14,7 @@ import optax
 from jaxtyping import Array, PRNGKeyArray
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from .parameters import is_parameter, map_parameters, to_physical, to_unbounded
+from .parameters import is_frozen, is_parameter, map_parameters, to_physical, to_unbounded
 
 Loss = Callable[[Any, Any, PRNGKeyArray | None], Array]
 
@@ -186,10 +186,10 @@ def learnable(model: Any) -> Any:
     def mark(node: Any) -> Any:
         if is_parameter(node):
             return jax.tree.map(lambda _: not node.fixed, node)
-        still = getattr(node, "frozen", False)
+        still = is_frozen(node)
         return jax.tree.map(lambda leaf: not still and eqx.is_inexact_array(leaf), node)
 
-    return jax.tree.map(mark, model, is_leaf=lambda node: getattr(node, "frozen", False) or is_parameter(node))
+    return jax.tree.map(mark, model, is_leaf=lambda node: is_frozen(node) or is_parameter(node))
 
 
 def stack(models: Sequence[Any]) -> Any:

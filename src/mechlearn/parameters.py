@@ -79,12 +79,25 @@ def map_parameters(function, tree):
 
 def to_unbounded(tree):
     """The tree with every free parameter's value on the real line, ready for descent."""
-    return map_parameters(lambda p: p if p.fixed else _with_value(p, unbounded(p.value, p.bounds)), tree)
+    return _map_free(lambda p: _with_value(p, unbounded(p.value, p.bounds)), tree)
 
 
 def to_physical(tree):
     """The tree with every free parameter's value back inside its bounds."""
-    return map_parameters(lambda p: p if p.fixed else _with_value(p, bounded(p.value, p.bounds)), tree)
+    return _map_free(lambda p: _with_value(p, bounded(p.value, p.bounds)), tree)
+
+
+def is_frozen(node: Any) -> bool:
+    """Whether a part of a model is one that training leaves as it is."""
+    return getattr(node, "frozen", False)
+
+
+def _map_free(function, tree):
+    def moved(node: Any) -> Any:
+        return function(node) if is_parameter(node) and not node.fixed else node
+
+    # There and back is not exact at the bounds, so that what is frozen never goes.
+    return jax.tree.map(moved, tree, is_leaf=lambda node: is_parameter(node) or is_frozen(node))
 
 
 def _with_value(parameter: Parameter, value: Array) -> Parameter:
