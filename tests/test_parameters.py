@@ -27,7 +27,7 @@ from mechlearn.parameters import (
     variable_of,
 )
 
-number = st.floats(-1000, 1000, width=32)
+number = st.floats(-1000, 1000, width=32, allow_subnormal=False)
 width = st.floats(0.0625, 1000, width=32)
 
 
