@@ -302,7 +302,9 @@ def test_a_term_of_no_weight_changes_nothing(year):
     model = Rollout(HBV())
     names = (PRECIPITATION.name, RUNOFF.name, EVAPOTRANSPIRATION.name, STORAGE_CHANGE.name)
     law = WaterBalance(gains=names[:1], losses=names[1:3], stores=())
-    batch = jax.tree.map(lambda value: value[None], (year, {"runoff": jnp.full(365, 1.0)}, {"runoff": jnp.asarray(1.0)}))
+    batch = jax.tree.map(
+        lambda value: value[None], (year, {"runoff": jnp.full(365, 1.0)}, {"runoff": jnp.asarray(1.0)})
+    )
     plain, free, paid = (objective(terms, 10)(model, batch, None) for terms in ((), (Term(law, 0.0),), (Term(law),)))
     assert plain == free
     assert paid > plain and math.isfinite(paid)

@@ -19,7 +19,6 @@ def forcing(catchments):
     return {n: jnp.asarray(catchments.fields[n][:, :200], jnp.float32) for n in named(Rollout(HBV()).inputs)}
 
 
-
 def test_with_equal_values_every_site_is_the_plain_mechanism(forcing):
     shared, each = Rollout(HBV()), site_by_site(HBV(), 2)
     assert each.inputs[-1].name == "site_number" and each.inputs[-1].dims == ()
@@ -37,7 +36,9 @@ def test_a_site_reads_its_own_value_alone(catchments):
     made = predict(each, catchments, ("runoff",))["runoff"]
     own = [Rollout(set_parameters(HBV(), {"recharge_exponent": value})) for value in (2.0, 5.0)]
     for site, model in enumerate(own):
-        np.testing.assert_allclose(made[site], predict(model, catchments, ("runoff",))["runoff"][site], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(
+            made[site], predict(model, catchments, ("runoff",))["runoff"][site], rtol=1e-4, atol=1e-5
+        )
 
 
 def test_the_slope_of_one_site_leaves_the_others(forcing):
