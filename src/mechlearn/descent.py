@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.tree_util import keystr, tree_leaves_with_path
 from jaxtyping import Array, PRNGKeyArray
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -97,7 +98,7 @@ def descend(
     )
     epoch = _epoch(loss, fixed, optimiser, batch_size)
     judge = _judge(loss, fixed, batch_size)
-    history, state, first = _restore(checkpoint, state, how)
+    history, state, first = _restore(checkpoint, state)
     keys = jax.random.split(key, seeds or 1)
     with _progress(label) as progress:
         bar = progress.add_task(label, total=how.epochs, completed=first)
@@ -211,21 +212,24 @@ def _save(path: Path | None, state: _State, history: list, epoch: int) -> None:
     part = path.with_suffix(".part")
     path.parent.mkdir(parents=True, exist_ok=True)
     with part.open("wb") as file:
-        np.savez(file, *arrays, epoch=epoch, train=train, valid=valid)
+        np.savez(file, *arrays, names=_names(state), epoch=epoch, train=train, valid=valid)
     os.replace(part, path)
 
 
-def _restore(path: Path | None, state: _State, how: Descent) -> tuple[list, _State, int]:
+def _names(state: _State) -> list[str]:
+    """The name and shape of every array of a state: what tells one model's checkpoint from another's."""
+    return [f"{keystr(path)} {np.shape(leaf)}" for path, leaf in tree_leaves_with_path(state)]
+
+
+def _restore(path: Path | None, state: _State) -> tuple[list, _State, int]:
     if path is None or not path.exists():
         return [], state, 0
     with np.load(path, allow_pickle=False) as file:
+        if "names" not in file or file["names"].tolist() != _names(state):
+            raise ValueError(f"the checkpoint {path} belongs to another model; remove it, or run without --resume")
         leaves, shape = jax.tree.flatten(state)
-        found = [file[f"arr_{place}"] for place in range(len(leaves))]
-        history = list(zip(file["train"], file["valid"], strict=True))
-        epoch = int(file["epoch"])
-    if any(np.shape(new) != np.shape(old) for new, old in zip(found, leaves, strict=True)):
-        raise ValueError(f"the checkpoint {path} belongs to another model; remove it, or run without --resume")
-    return history, jax.tree.unflatten(shape, [jnp.asarray(leaf) for leaf in found]), epoch
+        found = [jnp.asarray(file[f"arr_{place}"]) for place in range(len(leaves))]
+        return list(zip(file["train"], file["valid"], strict=True)), jax.tree.unflatten(shape, found), int(file["epoch"])
 
 
 def _progress(label: str) -> Progress:
