@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import mechlearn.descent
-from mechlearn.compose import Freeze, Rollout
+from mechlearn.compose import Add, Freeze, Rollout
 from mechlearn.core import Model, Variable
 from mechlearn.descent import Descent, descend, learnable, stack, unstack
 from mechlearn.parameters import Parameter, set_parameters
@@ -114,7 +114,8 @@ def test_the_checkpoint_of_another_model_is_refused(examples, tmp_path):
     path = tmp_path / "state.npz"
     descend(Rollout(Store()), loss, examples, key=KEY, how=HOW, checkpoint=path)
     one_free = Rollout(Store(runoff_ratio=Parameter(0.8, "1", (0, 1), fixed=True)))
-    for other, seeds in ((one_free, None), (stack([Rollout(Store())] * 3), 3)):
+    of_same_shape = Freeze(Rollout(Store())), Rollout(Store())
+    for other, seeds in ((one_free, None), (stack([Rollout(Store())] * 3), 3), (Add(*of_same_shape), None)):
         with pytest.raises(ValueError, match="belongs to another model"):
             descend(other, loss, examples, key=KEY, how=HOW, checkpoint=path, seeds=seeds)
 
