@@ -229,7 +229,11 @@ def _restore(path: Path | None, state: _State) -> tuple[list, _State, int]:
             raise ValueError(f"the checkpoint {path} belongs to another model; remove it, or run without --resume")
         leaves, shape = jax.tree.flatten(state)
         found = [jnp.asarray(file[f"arr_{place}"]) for place in range(len(leaves))]
-        return list(zip(file["train"], file["valid"], strict=True)), jax.tree.unflatten(shape, found), int(file["epoch"])
+        return (
+            list(zip(file["train"], file["valid"], strict=True)),
+            jax.tree.unflatten(shape, found),
+            int(file["epoch"]),
+        )
 
 
 def _progress(label: str) -> Progress:
