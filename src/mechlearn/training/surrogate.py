@@ -26,13 +26,14 @@ def fit_surrogate(system: System, windows: Windows, *, key: PRNGKeyArray, runs: 
     """
     free = {path: p for path, p in parameters(system.model).items() if not p.fixed}
     seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
+    misfit = _misfit(system, windows)
     tried = qmc.LatinHypercube(len(free), rng=seed).random(max(8 * len(free), runs // 3))
-    cost = np.array([_cost(system, free, point, windows) for point in tried])
+    cost = np.array([_cost(misfit, _placed(system, free, point)) for point in tried])
     draw = np.random.default_rng(seed)
     while len(tried) < runs:
         point = _most_promising(tried, np.log(cost), draw)
         tried = np.vstack([tried, point])
-        cost = np.append(cost, _cost(system, free, point, windows))
+        cost = np.append(cost, _cost(misfit, _placed(system, free, point)))
     return _placed(system, free, tried[np.argmin(cost)])
 
 
@@ -47,10 +48,13 @@ def _physical(unit: float, bounds: tuple[float, float]) -> float:
     return float(bounded(norm.ppf(np.clip(unit, 1e-3, 1 - 1e-3)) + unbounded(bounds[0] + 1.0, bounds), bounds))
 
 
-def _cost(system: System, free, point: np.ndarray, windows: Windows) -> float:
-    model = _placed(system, free, point).model
-    batch = windows.take(np.arange(len(windows)))
-    value = float(objective(system.terms, windows.warmup)(model, batch, None))
+def _misfit(system: System, windows: Windows):
+    loss, batch = objective(system.terms, windows.warmup), windows.take(jnp.arange(len(windows)))
+    return eqx.filter_jit(lambda model: loss(model, batch, None))
+
+
+def _cost(misfit, system: System) -> float:
+    value = float(misfit(system.model))
     return value if np.isfinite(value) else FAILED
 
 
