@@ -5,6 +5,7 @@ files as compiled for EXP-Hydro (torchHydroNodes).
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -61,12 +62,14 @@ def read(
     attributes: Sequence[str] = tuple(ATTRIBUTES),
     pet: str = "hamon",
     exphydro: bool = False,
+    path: str | None = None,
 ) -> Record:
     """Read forcing, runoff and attributes of some or all basins; only what is asked for is held in memory.
 
     `sites` are gauge numbers, or how many basins to take from the first on. `pet` is the potential
     evapotranspiration, "hamon" (as in EXP-Hydro) or "priestley_taylor". `exphydro` adds the shipped
-    simulation as the field `runoff_exphydro`. Hydrological regions (HUC 02) come as `regions`.
+    simulation as the field `runoff_exphydro`. Hydrological regions (HUC 02) come as `regions`. `path` names
+    another NetCDF file of the same layout, with its `camels_attributes_v2.parquet` beside it.
 
     Raises `DataError` for an unknown basin or attribute, and for attributes derived from the
     streamflow that is to be predicted.
@@ -75,7 +78,7 @@ def read(
     _refuse(attributes, known)
     if pet not in ("hamon", "priestley_taylor"):
         raise DataError(f"camels_us: pet is 'hamon' or 'priestley_taylor', got {pet!r}")
-    with open_file(fetch("camels_us"), chunks={}) as dataset:
+    with open_file(path or fetch("camels_us"), chunks={}) as dataset:
         chosen = _chosen(sites, dataset["basin"].values.astype(str))
         dataset = dataset.sel(basin=list(chosen))
         time = dataset["time"].values.astype("datetime64[D]")
@@ -87,7 +90,7 @@ def read(
             fields[RUNOFF_EXPHYDRO.name] = column(dataset, "q_exphydro", None, RUNOFF_EXPHYDRO)
     fields[AIR_TEMPERATURE.name] = (fields[MINIMUM_TEMPERATURE.name] + fields[MAXIMUM_TEMPERATURE.name]) / 2
     fields[DAY_LENGTH.name] = lengths.astype(np.float32)
-    table = pd.read_parquet(fetch("camels_us_attributes")).loc[list(chosen)]
+    table = _table(path).loc[list(chosen)]
     fields[POTENTIAL_EVAPOTRANSPIRATION.name] = _potential(pet, fields, day, table)
     series = (*METEOROLOGY.values(), AIR_TEMPERATURE, DAY_LENGTH, POTENTIAL_EVAPOTRANSPIRATION, RUNOFF, RUNOFF_EXPHYDRO)
     statics = {name: table[name].to_numpy(np.float32) for name in attributes}
@@ -171,6 +174,12 @@ def _potential(method: str, fields: dict[str, np.ndarray], day: np.ndarray, tabl
         clear_sky_radiation(day, latitude, elevation),
         elevation,
     ).astype(np.float32)
+
+
+def _table(path: str | None) -> pd.DataFrame:
+    """The attributes of the basins: those beside the file where there are, else the registered ones."""
+    beside = Path(path).with_name("camels_attributes_v2.parquet") if path else None
+    return pd.read_parquet(beside if beside and beside.exists() else fetch("camels_us_attributes"))
 
 
 def _refuse(attributes: Sequence[str], known: dict[str, str]) -> None:

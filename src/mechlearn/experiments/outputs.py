@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..core import Model
 from ..data.fields import Record, to_dataset, write
 from ..evaluation.domain import Domain
 from ..evaluation.regimes import regime_rows
@@ -56,17 +57,30 @@ def applied(run: Run, record: Record, labels: list[str] | None) -> dict[str, dic
             f"the run was taught site by site and does not know {strangers}; "
             'teach one with [experiment] sites = "together"'
         )
+    numbers = np.array(
+        [run.record.sites.index(site) if site in run.record.sites else -1 for site in record.sites], float
+    )
+    record = record.with_fields({"site_number": numbers})
     made: dict[str, dict[str, np.ndarray]] = {}
     for label in labels or known:
         mine = [job for job in jobs if job.label == label and (together or job.sites[0] in record.sites)]
         parts = [(record if together else record.at(job.sites), job) for job in mine]
-        each = [
-            np.stack([predict(m, part, (run.target,))[run.target] for m in run.taught(job, part)])
-            for part, job in parts
-        ]
+        taught = [(part, run.taught(job, part)) for part, job in parts]
+        if any(_knows_sites(models[0]) for _, models in taught) and set(record.sites) - set(run.record.sites):
+            if labels:
+                raise RequestError(
+                    f"{label} has parameters of its own for every site it was taught on, and none for others"
+                )
+            continue
+        each = [np.stack([predict(m, part, (run.target,))[run.target] for m in models]) for part, models in taught]
         whole = np.concatenate(each, axis=1)
         made[label] = {"value": whole.mean(axis=0), "standard_deviation": whole.std(axis=0)}
     return made
+
+
+def _knows_sites(model: Model) -> bool:
+    """Whether a model looks up parameters by the number of a site."""
+    return "site_number" in {v.name for v in model.inputs}
 
 
 def _score(run: Run, part: dict[Job, dict[str, np.ndarray]], split: str, fraction: float):

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 from ..core import Fields, Model, Term
+from ..parameters import log_prior
 
 SMALLEST_SPREAD = 0.1
 
@@ -30,8 +31,12 @@ def charges(terms: tuple[Term, ...], fields: Fields) -> Array:
     return sum((term.weight * jnp.mean(jax.vmap(term.law.residual)(fields) ** 2) for term in terms), jnp.zeros(()))
 
 
-def objective(terms: tuple[Term, ...], warmup: int):
-    """The loss of a model on a batch of windows: misfit and charges after the warm-up days."""
+def objective(terms: tuple[Term, ...], warmup: int, days: int = 0):
+    """The loss of a model on a batch of windows: misfit and charges after the warm-up days, and what the priors say.
+
+    `L = misfit + charges - 2 log p(theta) / n`: with n observed `days` in all and errors of one spread, the least loss
+    is the most probable model. Parameters without a prior of their own are uniform inside their bounds.
+    """
 
     def loss(model: Model, batch: tuple[Fields, Fields, Fields], key: PRNGKeyArray | None) -> Array:
         fields, observed, spread = batch
@@ -44,6 +49,11 @@ def objective(terms: tuple[Term, ...], warmup: int):
             name: value[:, warmup:] if value.ndim > 1 else value for name, value in {**fields, **predicted}.items()
         }
         wanted = {name: value[:, warmup:] for name, value in observed.items()}
-        return misfit({name: after[name] for name in wanted}, wanted, spread) + charges(terms, after)
+        return (
+            misfit({name: after[name] for name in wanted}, wanted, spread)
+            + charges(terms, after)
+            - belief * log_prior(model)
+        )
 
+    belief = 2.0 / days if days else 0.0
     return loss

@@ -30,7 +30,7 @@ def fit_online(
     first = replicas[0]
     if not any(jax.tree.leaves(learnable(first.model))):
         return list(replicas), None
-    loss = objective(first.terms, windows.warmup)
+    loss = objective(first.terms, windows.warmup, len(windows) * windows.length)
     found = descend(
         stack([replica.model for replica in replicas]),
         loss,

@@ -49,7 +49,8 @@ def _physical(unit: float, bounds: tuple[float, float]) -> float:
 
 
 def _misfit(system: System, windows: Windows):
-    loss, batch = objective(system.terms, windows.warmup), windows.take(jnp.arange(len(windows)))
+    size = len(windows) * windows.length
+    loss, batch = objective(system.terms, windows.warmup, size), windows.take(jnp.arange(len(windows)))
     return eqx.filter_jit(lambda model: loss(model, batch, None))
 
 
