@@ -2,10 +2,14 @@
 
 import copy
 import json
+import math
 import tomllib
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
+
+from .resolve import hint
 
 TABLES = {
     "experiment": "name, title, source, protocol, target, seeds, seed, sites",
@@ -17,10 +21,22 @@ TABLES = {
     "coupling": "a list of [[coupling]] tables: name, learner, training and the coupling's own options",
     "holdout": "further splits and the couplings that are taught again on them",
     "budget": "fractions of the training years and the couplings taught on each",
-    "controls": "which controls to run, with which couplings",
-    "audit": "the site and the probes of the physical audit",
+    "controls": "kinds of control, and the couplings that are taught again under each",
     "expected": "the scores a faithful run should reach",
     "quick": "overrides for --quick, the same tables again",
+}
+KEYS = {
+    "holdout": ("splits", "couplings", "pool"),
+    "budget": ("fractions", "couplings"),
+    "controls": ("kinds", "couplings"),
+}
+BASELINES = ("mechanism_only", "learner_only")
+EXAMPLES = {
+    "data": "holmes",
+    "split": "last_third",
+    "mechanism": "water.hbv",
+    "learner": "lstm",
+    "coupling": "cascade.refinement.residual",
 }
 EXPERIMENT_KEYS = ("name", "title", "source", "protocol", "target", "seeds", "seed", "sites")
 
@@ -40,19 +56,22 @@ def library() -> dict[str, Path]:
 def load(name: str, overrides: list[str], *, quick: bool = False) -> dict[str, Any]:
     """Read an experiment by name or path, with `--quick` and `--set a.b=c` applied.
 
-    Raises `RequestError` for a file that is not there, not TOML, or has unknown tables.
+    Raises `RequestError` for a file that is not there, not TOML, or has unknown tables or keys.
     """
-    settings = _read(_locate(name))
-    unknown = set(settings) - set(TABLES)
-    if unknown:
-        allowed = "\n".join(f"  [{table}] {meaning}" for table, meaning in TABLES.items())
-        raise RequestError(f"{name}: unknown table [{sorted(unknown)[0]}]; allowed tables are\n{allowed}")
+    path = _locate(name)
+    settings = _read(path)
+    for table in settings:
+        if table not in TABLES:
+            allowed = "\n".join(f"  [{table}] {meaning}" for table, meaning in TABLES.items())
+            raise RequestError(f"{name}: unknown table [{table}]{hint(table, TABLES)}; allowed tables are\n{allowed}")
     shortened = settings.pop("quick", {})
+    if quick and not shortened:
+        raise RequestError(f"{name} has no short form; give it a table [quick.training], say, or leave out --quick")
     if quick:
-        settings |= {table: {**settings.get(table, {}), **own} for table, own in shortened.items()}
+        settings |= {table: _shortened(settings.get(table, {}), own) for table, own in shortened.items()}
     for assignment in overrides:
         settings = _assign(settings, assignment)
-    return _complete(settings, name)
+    return _anchored(_complete(settings, name), path.parent)
 
 
 def _locate(name: str) -> Path:
@@ -63,65 +82,142 @@ def _locate(name: str) -> Path:
         return path
     known = library()
     if name not in known:
-        raise RequestError(f"there is no experiment {name!r}; `mechlearn list` shows: {', '.join(known)}")
+        raise RequestError(
+            f"there is no experiment {name!r}{hint(name, known)}; there are: {', '.join(known)}, or give a .toml file"
+        )
     return known[name]
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RequestError(f"{path} is not valid TOML: {error}") from None
+        raise RequestError(f"{path} is not valid TOML: {error}; text stands in quotes, a table in [brackets]") from None
     except OSError as error:
         raise RequestError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _merged(under: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
-    merged = copy.deepcopy(under)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if both else copy.deepcopy(value)
-    return merged
+def _shortened(under: Any, over: Any) -> Any:
+    """A table with whole keys replaced; a list of tables is replaced as a whole."""
+    return {**under, **over} if isinstance(under, dict) and isinstance(over, dict) else over
 
 
 def _assign(settings: dict[str, Any], assignment: str) -> dict[str, Any]:
     path, equals, text = assignment.partition("=")
-    if not equals:
-        raise RequestError(f"--set needs a.b=value, got {assignment!r}")
     words = path.strip().split(".")
-    if words[0] not in TABLES or len(words) < 2:
+    if not equals or not all(words):
+        raise RequestError(f"--set needs a.b=value, as in training.epochs=10; got {assignment!r}")
+    if words[0] not in TABLES:
         raise RequestError(
-            f"--set {path.strip()}: begin with one of the tables {', '.join(TABLES)}, as in training.epochs=10"
+            f"--set {path.strip()}: there is no table {words[0]!r}{hint(words[0], TABLES)}; "
+            f"begin with one of {', '.join(TABLES)}, as in training.epochs=10"
         )
-    nested: Any = _value(text.strip())
-    for word in reversed(words):
-        nested = {word: nested}
-    return _merged(settings, nested)
+    changed = copy.deepcopy(settings)
+    node: Any = changed
+    for word in words[:-1]:
+        node = _inside(node, word, path)
+    if isinstance(node, list):
+        _inside(node, words[-1], path)
+        node[int(words[-1])] = _value(text.strip(), path)
+    else:
+        node[words[-1]] = _value(text.strip(), path)
+    return changed
 
 
-def _value(text: str) -> Any:
+def _inside(node: Any, word: str, path: str) -> Any:
+    """What a word of a dotted path leads to: a table (made when it is not there), or a place in a list."""
+    if isinstance(node, list):
+        if not word.isdigit() or int(word) >= len(node):
+            raise RequestError(f"--set {path}: {word!r} is no place in a list of {len(node)}, counted from 0")
+        return node[int(word)]
+    inner = node.setdefault(word, {})
+    if not isinstance(inner, dict | list):
+        raise RequestError(f"--set {path}: {word} = {inner!r} is no table, nothing can be set inside it")
+    return inner
+
+
+def _value(text: str, path: str) -> Any:
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except tomllib.TOMLDecodeError as error:
+        if text.startswith(("[", "{", '"', "'")):
+            raise RequestError(f"--set {path}={text}: not valid TOML ({error}); put it in single quotes") from None
         return text
 
 
 def _complete(settings: dict[str, Any], name: str) -> dict[str, Any]:
-    experiment = settings.setdefault("experiment", {})
-    for key in experiment:
-        if key not in EXPERIMENT_KEYS:
-            raise RequestError(f"[experiment] has an unknown key {key!r}; allowed: {', '.join(EXPERIMENT_KEYS)}")
+    for table, content in settings.items():
+        if not isinstance(content, list if table == "coupling" else dict):
+            brackets = f"[[{table}]]" if table == "coupling" else f"[{table}]"
+            raise RequestError(f"{table!r} must be a table of keys, under a line {brackets}; got {content!r}")
+    experiment = settings.get("experiment", {})
+    _known_keys("experiment", experiment, EXPERIMENT_KEYS)
     defaults = {"name": Path(name).stem, "target": "runoff", "seeds": 3, "seed": 0, "sites": "each"}
-    settings["experiment"] = {**defaults, **experiment}
+    settings = {**settings, "experiment": {**defaults, **experiment}}
     for table in ("data", "split", "mechanism", "learner"):
         first = {"data": "reader", "split": "kind"}.get(table, "model")
-        if first not in settings.get(table, {}):
+        if not isinstance(settings.get(table, {}).get(first), str):
             raise RequestError(
-                f"the experiment has no [{table}] with a key {first!r}; `mechlearn init` writes a full example"
+                f"the experiment has no [{table}] with a key {first!r}, as in {first} = {EXAMPLES[table]!r}; "
+                "`mechlearn init my.toml` writes a full example"
             )
     settings.setdefault("training", {})
     settings.setdefault("coupling", [])
+    _check_experiment(settings["experiment"])
+    _check_couplings(settings)
     return settings
+
+
+def _known_keys(table: str, given: dict[str, Any], allowed: Sequence[str]) -> None:
+    for key in given:
+        if key not in allowed:
+            raise RequestError(
+                f"[{table}] has an unknown key {key!r}{hint(key, allowed)}; allowed: {', '.join(allowed)}"
+            )
+
+
+def _check_experiment(experiment: dict[str, Any]) -> None:
+    for key, least in (("seeds", 1), ("seed", 0)):
+        value = experiment[key]
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise RequestError(f"[experiment] {key} = {value!r} must be a whole number, {least} or more")
+    if experiment["sites"] not in ("each", "together"):
+        raise RequestError(
+            f'[experiment] sites = {experiment["sites"]!r} must be "each" (taught site by site) or "together"'
+        )
+
+
+def _check_couplings(settings: dict[str, Any]) -> None:
+    labels: list[str] = []
+    for place, table in enumerate(settings["coupling"], 1):
+        if not isinstance(table, dict) or not isinstance(table.get("name"), str):
+            raise RequestError(
+                f"[[coupling]] number {place} has no name, as in name = {EXAMPLES['coupling']!r}; "
+                "`mechlearn list couplings` shows them"
+            )
+        label = table.get("label", table["name"])
+        if label in labels:
+            raise RequestError(f"two couplings are called {label!r}; give one of them another: label = \"...\"")
+        labels.append(label)
+    for table, keys in KEYS.items():
+        _known_keys(table, settings.get(table, {}), keys)
+        for label in settings.get(table, {}).get("couplings", []):
+            if label not in (*labels, *BASELINES):
+                raise RequestError(
+                    f"[{table}] names the coupling {label!r}{hint(label, labels)}, which the experiment does not have; "
+                    f"it has: {', '.join(labels)}"
+                )
+
+
+def _anchored(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Files of data are looked for beside the experiment file, then in the folder one is in; written down whole."""
+    data = dict(settings["data"])
+    for key in ("path", "attributes"):
+        if isinstance(data.get(key), str):
+            given = Path(data[key]).expanduser()
+            beside = folder / given
+            data[key] = str(beside.resolve() if beside.exists() else given.resolve())
+    return {**settings, "data": data}
 
 
 def dump(settings: dict[str, Any]) -> str:
@@ -142,6 +238,8 @@ def _inline(value: Any) -> str:
         return "{" + ", ".join(f"{_key(key)} = {_inline(one)}" for key, one in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(_inline(one) for one in value) + "]"
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     return json.dumps(value, ensure_ascii=False, default=str)
 
 

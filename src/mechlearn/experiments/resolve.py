@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from types import ModuleType
 from typing import Any
@@ -11,6 +11,12 @@ from typing import Any
 from ..core import Law, Learner, Model
 
 ROOMS: dict[str, type] = {"mechanisms": Model, "learners": Learner, "laws": Law}
+KINDS: dict[Any, tuple[Any, str]] = {
+    int: (int, "a whole number"),
+    float: (int | float, "a number"),
+    bool: (bool, "true or false"),
+    str: (str, 'text in quotes, "..."'),
+}
 
 
 class UnknownName(ValueError):
@@ -32,18 +38,15 @@ def thing(room: str, name: str) -> Any:
 
     Raises `UnknownName` with the nearest names when there is none.
     """
+    if not isinstance(name, str):
+        raise UnknownName(f"a {room[:-1]} is named in quotes, as `mechlearn list {room}` shows; got {name!r}")
     if ":" in name:
         return _outside(name)
     if room == "couplings":
         return _coupling(name)
-    try:
-        module = importlib.import_module(f"mechlearn.{room}.{name}")
-    except ModuleNotFoundError as error:
-        if not (error.name or "").startswith("mechlearn"):
-            raise UnknownName(
-                f"{room[:-1]} {name!r} needs the package {error.name!r}: pip install {error.name}"
-            ) from None
-        raise _unknown(room, name) from None
+    module = _imported(room, name, name)
+    if hasattr(module, "__path__"):
+        raise _unknown(room, name)
     return the_class(module, ROOMS[room])
 
 
@@ -64,20 +67,31 @@ def keyword_arguments(
 ) -> dict[str, Any]:
     """Check a table of an experiment file against what a constructor takes.
 
-    Raises `ValueError` naming the unknown key and the allowed ones.
+    Raises `ValueError` naming the key that is unknown, lacking or of another kind, and the allowed ones.
     """
-    allowed = [
-        p.name
-        for p in inspect.signature(function).parameters.values()
-        if p.kind is not p.VAR_KEYWORD and p.name not in taken
-    ]
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(function).parameters.values())
-    for key in given:
+    declared = inspect.signature(function).parameters.values()
+    allowed = {p.name: p for p in declared if p.kind is not p.VAR_KEYWORD and p.name not in taken}
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in declared)
+    for key, value in given.items():
         if key not in allowed and not open_ended:
             raise ValueError(
-                f"[{where}] has an unknown key {key!r}{_hint(key, allowed)}; allowed: {', '.join(allowed)}"
+                f"[{where}] has an unknown key {key!r}{hint(key, allowed)}; allowed: {', '.join(allowed) or 'none'}"
             )
+        _refuse_other_kind(allowed.get(key), value, where)
+    lacking = [p.name for p in allowed.values() if p.default is p.empty and p.kind is not p.VAR_POSITIONAL]
+    lacking = [name for name in lacking if name not in given]
+    if lacking:
+        raise ValueError(f"[{where}] lacks the key {lacking[0]!r}; allowed: {', '.join(allowed)}")
     return given
+
+
+def _refuse_other_kind(parameter: inspect.Parameter | None, value: Any, where: str) -> None:
+    wanted = KINDS.get(parameter.annotation) if parameter is not None else None
+    if wanted is None or parameter is None:
+        return
+    kind, words = wanted
+    if not isinstance(value, kind) or (isinstance(value, bool) and parameter.annotation is not bool):
+        raise ValueError(f"[{where}] {parameter.name} = {value!r} must be {words}")
 
 
 def short(module_name: str, room: str) -> str:
@@ -86,7 +100,9 @@ def short(module_name: str, room: str) -> str:
 
 
 def paradigm(name: str) -> str:
-    """The paradigm a coupling belongs to: the folder it stands in."""
+    """The paradigm a coupling belongs to: the folder it stands in, or "own" for one from outside."""
+    if ":" in name:
+        return "own"
     return name.split(".", 1)[0] if "." in name else "baseline"
 
 
@@ -95,16 +111,39 @@ def _is_concrete(candidate: Any, kind: type, module: ModuleType) -> bool:
     return is_ours and not inspect.isabstract(candidate)
 
 
+def _imported(room: str, path: str, name: str) -> ModuleType:
+    """The module of a room at a dotted path; `name` is what was asked for."""
+    try:
+        return importlib.import_module(f"mechlearn.{room}.{path}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] == "mechlearn":
+            raise _unknown(room, name) from None
+        raise UnknownName(f"{room[:-1]} {name!r} needs the package {error.name!r}: pip install {error.name}") from None
+    except Exception as error:
+        raise _broken(f"{room[:-1]} {name!r}", error) from None
+
+
+def _broken(what: str, error: Exception) -> UnknownName:
+    line = f", line {error.lineno} of {error.filename}" if isinstance(error, SyntaxError) else ""
+    told = error.msg if isinstance(error, SyntaxError) else error
+    return UnknownName(f"{what} cannot be imported: {type(error).__name__}: {told}{line}; correct the file")
+
+
 def _holds_one(module_name: str, room: str) -> bool:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError:
         return False
+    except Exception:  # a broken file is listed; `thing` says what is wrong with it
+        return True
     return hasattr(module, "example") and any(_is_concrete(c, ROOMS[room], module) for c in vars(module).values())
 
 
 def _coupling_names(module_name: str) -> list[str]:
-    module = importlib.import_module(module_name)
+    try:
+        module = importlib.import_module(module_name)
+    except Exception:  # a broken file is listed by its own name; `thing` says what is wrong with it
+        return [short(module_name, "couplings")]
     return [f"{short(module_name, 'couplings')}.{name}" for name, f in vars(module).items() if _is_coupling(f, module)]
 
 
@@ -123,12 +162,11 @@ def _is_coupling(candidate: Any, module: ModuleType) -> bool:
 
 
 def _coupling(name: str) -> Callable:
-    module_name, _, function = name.rpartition(".")
-    try:
-        module = importlib.import_module(f"mechlearn.couplings.{module_name}")
-        found = getattr(module, function)
-    except (ModuleNotFoundError, AttributeError):
-        raise _unknown("couplings", name) from None
+    path, _, function = name.rpartition(".")
+    if not path:
+        raise _unknown("couplings", name)
+    module = _imported("couplings", path, name)
+    found = getattr(module, function, None)
     if not _is_coupling(found, module):
         raise _unknown("couplings", name)
     return found
@@ -138,17 +176,26 @@ def _outside(name: str) -> Any:
     module_name, _, attribute = name.partition(":")
     try:
         return getattr(importlib.import_module(module_name), attribute)
-    except (ModuleNotFoundError, AttributeError) as error:
+    except (ModuleNotFoundError, AttributeError, ValueError) as error:
         raise UnknownName(
-            f"{name!r} cannot be imported ({error}); write package.module:Thing of an installed package"
+            f"{name!r} cannot be imported ({error}); write module:Thing of an installed package, "
+            "or of a file in the folder you are in"
         ) from None
+    except Exception as error:
+        raise _broken(repr(name), error) from None
 
 
 def _unknown(room: str, name: str) -> UnknownName:
     there = names(room)
-    return UnknownName(f"there is no {room[:-1]} {name!r}{_hint(name, there)}; there are: {', '.join(there)}")
+    return UnknownName(
+        f"there is no {room[:-1]} {name!r}{hint(name, there)}; there are: {', '.join(there)}; "
+        'your own is written "module:Thing"'
+    )
 
 
-def _hint(word: str, known: list[str]) -> str:
-    near = get_close_matches(word, known, n=1)
+def hint(word: str, known: Iterable[str]) -> str:
+    """A suggestion for a misspelt word: the nearest known one, by all of it or by its last part."""
+    ends = {name.rsplit(".", 1)[-1]: name for name in known}
+    near = get_close_matches(word, list(known), n=1)
+    near = near or [ends[end] for end in get_close_matches(word.rsplit(".", 1)[-1], list(ends), n=1)]
     return f" (did you mean {near[0]!r}?)" if near else ""
