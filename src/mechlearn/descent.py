@@ -13,6 +13,7 @@ import numpy as np
 import optax
 from jax.tree_util import keystr, tree_leaves_with_path
 from jaxtyping import Array, PRNGKeyArray
+from rich import get_console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from .parameters import is_frozen, is_parameter, map_parameters, to_physical, to_unbounded
@@ -238,4 +239,4 @@ def _restore(path: Path | None, state: _State) -> tuple[list, _State, int]:
 
 def _progress(label: str) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    return Progress(*columns, transient=True, disable=not label)
+    return Progress(*columns, transient=True, disable=not (label and get_console().is_terminal))

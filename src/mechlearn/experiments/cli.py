@@ -1,10 +1,13 @@
 """The command line: list, init, check, run, compare, apply, audit, report, data."""
 
 import argparse
+import logging
 import os
+import re
 import shlex
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 from rich.console import Console
@@ -24,41 +27,76 @@ VERBS = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out one command: 0 when done, 2 for a request that cannot be carried out, 1 for a run that failed."""
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given and given[0] not in VERBS and not given[0].startswith("-"):
+        near = get_close_matches(given[0], VERBS, n=1)
+        meant = f" (did you mean {near[0]!r}?)" if near else ""
+        return _complain(f"mechlearn: there is no verb {given[0]!r}{meant}; there are: {', '.join(VERBS)}", 2)
+    try:
+        options = _parser().parse_args(given)
+    except SystemExit as done:
+        return int(done.code or 0)
     if not options.verb:
         _parser().print_help()
         return 2
+    options.command = shlex.join(["mechlearn", *given])
     _prepare()
+    return _carry_out(options)
+
+
+def _carry_out(options: argparse.Namespace) -> int:
     from . import verbs
 
-    options.command = shlex.join(["mechlearn", *(sys.argv[1:] if arguments is None else arguments)])
-    console = Console(soft_wrap=True)
+    width = None if sys.stdout.isatty() else 140
     try:
-        return getattr(verbs, f"{options.verb}_")(options, console) or 0
-    except (ValueError, TypeError, FileNotFoundError) as error:
-        if os.environ.get("MECHLEARN_TRACEBACK"):
-            raise
-        Console(stderr=True, soft_wrap=True).print(f"mechlearn {options.verb}: {error}", markup=False, highlight=False)
-        return 2
+        return getattr(verbs, f"{options.verb}_")(options, Console(soft_wrap=True, width=width)) or 0
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
-        Console(stderr=True).print("mechlearn: stopped; go on with --resume", markup=False)
-        return 1
+        return _complain("mechlearn: stopped; what was done is kept, go on with --resume", 1)
+    except (ValueError, TypeError, FileNotFoundError) as error:
+        _with_traceback()
+        return _complain(f"mechlearn {options.verb}: {_told(error)}", 2)
     except Exception as error:
-        if os.environ.get("MECHLEARN_TRACEBACK"):
-            raise
-        told = f"mechlearn {options.verb} failed: {type(error).__name__}: {str(error)[:1500]}"
-        told += "\nset MECHLEARN_TRACEBACK=1 to see where; what was done is kept, go on with --resume"
-        Console(stderr=True, soft_wrap=True).print(told, markup=False, highlight=False)
-        return 1
+        _with_traceback()
+        kept = "; what was done is kept, go on with --resume" if options.verb in ("run", "compare") else ""
+        told = f"mechlearn {options.verb} failed: {type(error).__name__}: {_told(error)}"
+        return _complain(f"{told}\nset MECHLEARN_TRACEBACK=1 to see where{kept}", 1)
+
+
+def _complain(told: str, code: int) -> int:
+    Console(stderr=True, soft_wrap=True).print(told, markup=False, highlight=False)
+    return code
+
+
+def _with_traceback() -> None:
+    if os.environ.get("MECHLEARN_TRACEBACK"):
+        raise
+
+
+def _told(error: Exception) -> str:
+    """What an error says, on one screen: of a traceback inside it, as JAX reports black boxes, the last line."""
+    text = str(error) or "no reason given"
+    if "Traceback (most recent call last)" in text:
+        named = [line for line in text.splitlines() if re.match(r"[A-Za-z_][\w.]*: ", line)]
+        text = named[-1] if named else text.splitlines()[0]
+    return text[:1500]
 
 
 def _prepare() -> None:
-    """Quiet logs, and compiled functions kept between commands."""
+    """Quiet logs, compiled functions kept between commands, the user's own files found where they are.
+
+    What the user has set is left as it is: JAX_PLATFORMS=cuda runs on a GPU.
+    """
     cache = Path(os.environ.get("MECHLEARN_CACHE", Path.home() / ".cache" / "mechlearn"))
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache / "compiled"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("jax._src.callback").setLevel(logging.CRITICAL)
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -92,7 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     made["audit"].add_argument("--site", help="the site whose forcing the probes use")
     made["report"].add_argument("run", type=Path)
     made["data"].add_argument("what", choices=("list", "fetch", "verify"))
-    made["data"].add_argument("name", nargs="?")
+    made["data"].add_argument("name", nargs="?", help="a data set; verify without one looks at all that are here")
     return parser
 
 

@@ -30,6 +30,7 @@ KEYS = {
     "budget": ("fractions", "couplings"),
     "controls": ("kinds", "couplings"),
 }
+WHOLE = {"window": 1, "warmup": 0, "batch_size": 1, "epochs": 1, "starts": 1}
 BASELINES = ("mechanism_only", "learner_only")
 EXAMPLES = {
     "data": "holmes",
@@ -187,8 +188,18 @@ def _check_experiment(experiment: dict[str, Any]) -> None:
         )
 
 
+def _check_training(where: str, table: Any) -> None:
+    if not isinstance(table, dict):
+        raise RequestError(f"[{where}] must be a table, as in training = {{ epochs = 10 }}; got {table!r}")
+    for key, least in WHOLE.items():
+        value = table.get(key, least)
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise RequestError(f"[{where}] {key} = {value!r} must be a whole number, {least} or more")
+
+
 def _check_couplings(settings: dict[str, Any]) -> None:
     labels: list[str] = []
+    _check_training("training", settings["training"])
     for place, table in enumerate(settings["coupling"], 1):
         if not isinstance(table, dict) or not isinstance(table.get("name"), str):
             raise RequestError(
@@ -196,8 +207,9 @@ def _check_couplings(settings: dict[str, Any]) -> None:
                 "`mechlearn list couplings` shows them"
             )
         label = table.get("label", table["name"])
+        _check_training(f"coupling {label}, training", table.get("training", {}))
         if label in labels:
-            raise RequestError(f"two couplings are called {label!r}; give one of them another: label = \"...\"")
+            raise RequestError(f'two couplings are called {label!r}; give one of them another: label = "..."')
         labels.append(label)
     for table, keys in KEYS.items():
         _known_keys(table, settings.get(table, {}), keys)
@@ -218,6 +230,23 @@ def _anchored(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
             beside = folder / given
             data[key] = str(beside.resolve() if beside.exists() else given.resolve())
     return {**settings, "data": data}
+
+
+def differences(before: dict[str, Any], now: dict[str, Any], path: str = "") -> list[str]:
+    """The keys in which two sets of settings differ, with both values."""
+    found = []
+    for key in dict.fromkeys((*before, *now)):
+        old, new = before.get(key), now.get(key)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += differences(old, new, f"{path}{key}.")
+        elif old != new:
+            found.append(f"{path}{key} was {_shown(old)}, is {_shown(new)}")
+    return found
+
+
+def _shown(value: Any) -> str:
+    text = "not given" if value is None else _inline(value)
+    return text if len(text) < 80 else text[:77] + "..."
 
 
 def dump(settings: dict[str, Any]) -> str:

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core import Model
-from ..data.fields import Record, to_dataset, write
+from ..data.fields import Record, few, to_dataset, write
 from ..evaluation.domain import Domain
 from ..evaluation.regimes import regime_rows
 from ..evaluation.uncertainty import interval
@@ -14,8 +13,9 @@ from ..training.predict import predict
 from . import storage, tables
 from .audit import audited
 from .config import RequestError
+from .inspection import refuse_unfit
 from .problem import Job, make_split
-from .resolve import names
+from .resolve import hint, names
 from .run import Run, baselines
 
 
@@ -42,45 +42,56 @@ def execute(run: Run) -> list[dict[str, Any]]:
 def applied(run: Run, record: Record, labels: list[str] | None) -> dict[str, dict[str, np.ndarray]]:
     """Predict another record with what a run has taught: the mean and the spread over seeds.
 
-    A run taught on all sites at once predicts any site; one taught site by site only the sites it knows.
+    A run taught on all sites at once predicts any site; one taught site by site only the sites it knows, and so do
+    couplings whose parameters are each site's own.
 
     Raises `RequestError` for a coupling the run does not have, or sites it was not taught on.
     """
     jobs = [job for job in run.jobs() if job.place[1:] == ("main", 1.0, "")]
     known = list(dict.fromkeys(job.label for job in jobs))
-    if set(labels or ()) - set(known):
-        raise RequestError(f"the run has no {sorted(set(labels or ()) - set(known))}; it has: {', '.join(known)}")
-    together = len(run.groups()) == 1
-    strangers = [] if together else [site for site in record.sites if site not in run.record.sites]
-    if strangers:
+    for label in labels or ():
+        if label not in known:
+            raise RequestError(f"the run has no coupling {label!r}{hint(label, known)}; it has: {', '.join(known)}")
+    together = run.settings["experiment"]["sites"] == "together"
+    strangers = [site for site in record.sites if site not in run.record.sites]
+    if strangers and not together:
         raise RequestError(
-            f"the run was taught site by site and does not know {strangers}; "
-            'teach one with [experiment] sites = "together"'
+            f"the run was taught site by site and does not know {few(strangers)}; it knows {few(run.record.sites)}. "
+            'Teach one with [experiment] sites = "together"'
         )
-    numbers = np.array(
-        [run.record.sites.index(site) if site in run.record.sites else -1 for site in record.sites], float
-    )
-    record = record.with_fields({"site_number": numbers})
+    record = _numbered(run, record)
     made: dict[str, dict[str, np.ndarray]] = {}
     for label in labels or known:
         mine = [job for job in jobs if job.label == label and (together or job.sites[0] in record.sites)]
-        parts = [(record if together else record.at(job.sites), job) for job in mine]
-        taught = [(part, run.taught(job, part)) for part, job in parts]
-        if any(_knows_sites(models[0]) for _, models in taught) and set(record.sites) - set(run.record.sites):
-            if labels:
-                raise RequestError(
-                    f"{label} has parameters of its own for every site it was taught on, and none for others"
-                )
+        taught = [(record.at(job.sites) if not together else record, run.taught(job, record)) for job in mine]
+        if strangers and any(v.name == "site_number" for v in taught[0][1][0].inputs):
+            _skip(run, label, strangers, named=bool(labels))
             continue
-        each = [np.stack([predict(m, part, (run.target,))[run.target] for m in models]) for part, models in taught]
-        whole = np.concatenate(each, axis=1)
+        refuse_unfit(label, taught[0][1][0].inputs, record)
+        each = {
+            site: np.stack([predict(m, part, (run.target,))[run.target][i] for m in models])
+            for part, models in taught
+            for i, site in enumerate(part.sites)
+        }
+        whole = np.stack([each[site] for site in record.sites], axis=1)
         made[label] = {"value": whole.mean(axis=0), "standard_deviation": whole.std(axis=0)}
+    if not made:
+        raise RequestError(f"no coupling of the run can predict {few(strangers)}")
     return made
 
 
-def _knows_sites(model: Model) -> bool:
-    """Whether a model looks up parameters by the number of a site."""
-    return "site_number" in {v.name for v in model.inputs}
+def _numbered(run: Run, record: Record) -> Record:
+    """The record with each site's number in the run, and with the target's variable where it is not observed."""
+    numbers = {site: float(place) for place, site in enumerate(run.record.sites)}
+    place = np.array([numbers.get(site, np.nan) for site in record.sites])
+    return record.with_fields({"site_number": place}, [run.record.variables["site_number"]])
+
+
+def _skip(run: Run, label: str, strangers: list[str], *, named: bool) -> None:
+    told = f"{label} has parameters of its own for each site it was taught on and does not know {few(strangers)}"
+    if named:
+        raise RequestError(f"{told}; choose another --coupling")
+    run.say(f"left out: {told}")
 
 
 def _score(run: Run, part: dict[Job, dict[str, np.ndarray]], split: str, fraction: float):

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,14 +13,14 @@ from jaxtyping import PRNGKeyArray
 from ..compose import Rollout
 from ..core import Model, System, Variable
 from ..couplings.teaching import learned_alone
-from ..data import read
+from ..data import read, reader
 from ..data.fields import Record
 from ..descent import Descent
 from ..evaluation import splits
 from ..parameter_sets import site_by_site
-from ..parameters import set_parameters
+from ..parameters import find, parameters, set_parameters
 from .config import RequestError
-from .resolve import keyword_arguments, thing
+from .resolve import hint, keyword_arguments, thing
 
 BASELINES = ("mechanism_only", "learner_only")
 WINDOW = {"window": 365, "warmup": 365, "batch_size": 64}
@@ -43,6 +43,18 @@ class Job:
         return self.sites, self.split, self.fraction, self.control
 
     @property
+    def told(self) -> str:
+        """What a job is called on the screen: its coupling, and how it departs from the main ones."""
+        share = "" if self.fraction == 1.0 else f"{100 * self.fraction:g} % of the years"
+        further = ("" if self.split == "main" else self.split, share, self.control.replace("_", " "))
+        return ", ".join([self.label, *(word for word in further if word)])
+
+    @property
+    def where(self) -> str:
+        """The one site, or how many."""
+        return self.sites[0] if len(self.sites) == 1 else f"{len(self.sites)} sites"
+
+    @property
     def name(self) -> str:
         """A file name that tells this job from all others."""
         group = self.sites[0] if len(self.sites) == 1 else f"{len(self.sites)}-sites"
@@ -53,7 +65,9 @@ class Job:
 def read_data(settings: dict[str, Any]) -> Record:
     """Read the data an experiment names; the reader says what is wrong with them."""
     options = dict(settings["data"])
-    record = read(options.pop("reader"), **options)
+    name = options.pop("reader")
+    keyword_arguments(reader(name), options, "data")
+    record = read(name, **options)
     return record.with_fields(
         {"site_number": np.arange(len(record.sites), dtype=float)}, [Variable("site_number", "1")]
     )
@@ -61,7 +75,10 @@ def read_data(settings: dict[str, Any]) -> Record:
 
 def make_split(record: Record, options: dict[str, Any], fraction: float = 1.0) -> splits.Split:
     """Make the split an experiment names, with a share of its training years."""
-    return splits.make(record, **{**options, "fraction_of_training": fraction})
+    way = getattr(splits, str(options.get("kind")), None)
+    if inspect.isfunction(way):
+        keyword_arguments(way, {k: v for k, v in options.items() if k != "kind"}, "split", taken=("record",))
+    return splits.make(record, **{"kind": "", **options, "fraction_of_training": fraction})
 
 
 def mechanism(table: dict[str, Any] | str, sites: int = 1) -> Model:
@@ -72,7 +89,7 @@ def mechanism(table: dict[str, Any] | str, sites: int = 1) -> Model:
     """
     options = {"model": table} if isinstance(table, str) else {k: v for k, v in table.items() if k != "training"}
     each = options.pop("per_site", False) and sites > 1
-    make = thing("mechanisms", options.pop("model"))
+    make = thing("mechanisms", options.pop("model", None))
     model: Model
     if not inspect.isclass(make):
         model = make(**options) if callable(make) else make
@@ -83,16 +100,28 @@ def mechanism(table: dict[str, Any] | str, sites: int = 1) -> Model:
             key: thing("mechanisms", value)() for key, value in own.items() if isinstance(value, str) and "." in value
         }
         rest = {key: value for key, value in options.items() if key not in arguments}
-        model = set_parameters(make(**{**own, **joints}), rest)
+        model = _with_parameters(make(**{**own, **joints}), rest, tuple(arguments))
     if each:
         return site_by_site(model, sites)
     return Rollout(model) if model.state and not isinstance(model, Rollout) else model
 
 
+def _with_parameters(model: Model, values: dict[str, Any], arguments: Sequence[str]) -> Model:
+    known = parameters(model)
+    words = list(dict.fromkeys((*arguments, *(path.rsplit(".", 1)[-1] for path in known))))
+    for key, value in values.items():
+        if key not in known and key not in words:
+            raise RequestError(f"[mechanism] has an unknown key {key!r}{hint(key, words)}; allowed: {', '.join(words)}")
+        low, high = known[find(model, key)].bounds
+        if not isinstance(value, int | float) or not low <= value <= high:
+            raise RequestError(f"[mechanism] {key} = {value!r} must be a number from {low:g} to {high:g}")
+    return set_parameters(model, values)
+
+
 def learner(table: dict[str, Any], key: PRNGKeyArray, how: Descent) -> Callable:
     """A factory of untaught learners: `{model = "lstm", hidden = 64}`."""
     options = dict(table)
-    make = thing("learners", options.pop("model"))
+    make = thing("learners", options.pop("model", None))
     keyword_arguments(make, options, "learner", taken=("inputs", "outputs", "key", "descent"))
     allowed = inspect.signature(make).parameters
     # A learner that sees single days has hundreds for every window of a series.
@@ -106,10 +135,11 @@ def descent(*tables: dict[str, Any]) -> Descent:
     merged = {
         key: value for table in tables for key, value in table.items() if key not in WINDOW or key == "batch_size"
     }
-    known = [field.name for field in fields(Descent)]
+    known = list(dict.fromkeys([*inspect.signature(Descent).parameters, *WINDOW]))
     for key in merged:
         if key not in known:
-            raise RequestError(f"[training] has an unknown key {key!r}; allowed: {', '.join([*known, *WINDOW])}")
+            raise RequestError(f"[training] has an unknown key {key!r}{hint(key, known)}; allowed: {', '.join(known)}")
+    keyword_arguments(Descent, merged, "training")
     return Descent(**merged)
 
 
@@ -137,7 +167,7 @@ def couple(
     chosen = {k: _argument(k, v, others, settings, record, key) for k, v in options.items()}
     if "target" in signature:
         chosen.setdefault("target", settings["experiment"]["target"])
-    positional = [mechanism_] if "mechanism" in signature else [chosen.pop("mechanisms")]
+    positional = [chosen.pop("mechanisms")] if "mechanisms" in signature else [mechanism_]
     return function(*positional, *([make] if "learner" in signature else []), **chosen)
 
 
@@ -173,5 +203,9 @@ def _variables(names: Sequence[str] | str, record: Record) -> tuple[Variable, ..
     )
     unknown = [name for name in chosen if name not in record.fields]
     if unknown:
-        raise RequestError(f"the data have no {unknown}; they have: {', '.join(record.fields)}")
+        there = [name for name in record.fields if name != "site_number"]
+        raise RequestError(
+            f"the data have no field {unknown[0]!r}{hint(unknown[0], there)}; they have: {', '.join(there)}, "
+            'and "statics" or "everything" stand for several'
+        )
     return tuple(record.variables[name] for name in chosen)

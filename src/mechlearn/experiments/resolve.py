@@ -6,7 +6,7 @@ import pkgutil
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from ..core import Law, Learner, Model
 
@@ -86,11 +86,15 @@ def keyword_arguments(
 
 
 def _refuse_other_kind(parameter: inspect.Parameter | None, value: Any, where: str) -> None:
-    wanted = KINDS.get(parameter.annotation) if parameter is not None else None
-    if wanted is None or parameter is None:
+    if parameter is None:
         return
-    kind, words = wanted
-    if not isinstance(value, kind) or (isinstance(value, bool) and parameter.annotation is not bool):
+    choices = get_args(parameter.annotation) if get_origin(parameter.annotation) is Literal else ()
+    if choices and value not in choices:
+        raise ValueError(
+            f"[{where}] {parameter.name} = {value!r} must be one of {', '.join(repr(choice) for choice in choices)}"
+        )
+    kind, words = KINDS.get(parameter.annotation, (object, ""))
+    if not isinstance(value, kind) or (words and isinstance(value, bool) and kind is not bool):
         raise ValueError(f"[{where}] {parameter.name} = {value!r} must be {words}")
 
 

@@ -78,7 +78,6 @@ class Run:
         path = self.folder / "state" / f"{job.name}.npz"
         if path.exists():
             return storage.read_arrays(path)
-        self.say(f"{job.name}")
         began = time.perf_counter()
         systems, losses = self.teach(job)
         part = self.data_of(job)
@@ -93,7 +92,24 @@ class Run:
         }
         storage.write_models(path.with_suffix(".weights.npz"), [system.model for system in systems])
         storage.write_arrays(path, **result, peak_mb=np.array(peak_mb()))
+        self._tell(job, seconds)
         return {**result, "peak_mb": np.array(peak_mb())}
+
+    def finished(self) -> int:
+        """How many jobs have been done already, by this command or an earlier one."""
+        return sum((self.folder / "state" / f"{job.name}.npz").exists() for job in self.jobs())
+
+    def _tell(self, job: Job, seconds: float) -> None:
+        """One line on a finished job: "[12/39] Leaf  cascade.refinement.residual  4.1 s"."""
+        jobs = self.jobs()
+        number = f"[{[other.name for other in jobs].index(job.name) + 1}/{len(jobs)}]"
+        self._line(number, job.where, job.told, seconds)
+
+    def _line(self, number: str, where: str, told: str, seconds: float) -> None:
+        jobs = self.jobs()
+        widths = [max(map(len, words)) for words in ([j.where for j in jobs], [j.told for j in jobs])]
+        beginning = number.rjust(2 * len(str(len(jobs))) + 3)
+        self.say(f"{beginning} {where:{widths[0]}s}  {told:{widths[1]}s} {seconds:7.1f} s")
 
     def data_of(self, job: Job) -> Record:
         """The record of a job's sites, spoilt where the job is a control of the data."""
@@ -116,7 +132,7 @@ class Run:
             key=self.key(job.name),
             how=how,
             checkpoint=checkpoint,
-            label=job.name,
+            label=f"{job.where}  {job.told}",
         )
         for left in checkpoint.parent.glob(f"{checkpoint.stem}*"):
             left.unlink()
@@ -140,24 +156,31 @@ class Run:
 
     def _averaged(self, job: Job, record: Record | None = None) -> list[System]:
         """The mean of couplings that this experiment has taught already, one a seed."""
+        taught = []
+        for other in self._members(job):
+            self.result(other)
+            taught.append(self.taught(other, record))
+        return [System(Mean(*models), stages=()) for models in zip(*taught, strict=True)]
+
+    def _members(self, job: Job) -> list[Job]:
         beside = {other.label: other for other in self.jobs() if other.place == job.place}
         unknown = [label for label in job.coupling["members"] if label not in beside or label == job.label]
         if unknown:
             raise config.RequestError(
                 f"{job.label}: members {unknown} are no couplings taught beside it; there are: {', '.join(beside)}"
             )
-        taught = []
-        for label in job.coupling["members"]:
-            self.result(beside[label])
-            taught.append(self.taught(beside[label], record))
-        return [System(Mean(*models), stages=()) for models in zip(*taught, strict=True)]
+        return [beside[label] for label in job.coupling["members"]]
 
     def sketch(self) -> Iterator[tuple[str, System]]:
         """Every coupling built once around uncalibrated mechanisms, to see whether its parts fit."""
-        for job in (
-            job for job in self.jobs() if job.sites == self.groups()[0] and job.split == "main" and job.fraction == 1.0
-        ):
-            yield job.label, self.untaught(job)[0]
+        for job in self.jobs():
+            if job.place == (self.groups()[0], "main", 1.0, ""):
+                yield job.label, self._sketched(job)
+
+    def _sketched(self, job: Job) -> System:
+        if "members" not in job.coupling:
+            return self.untaught(job)[0]
+        return System(Mean(*(self._sketched(other).model for other in self._members(job))), stages=())
 
     def untaught(self, job: Job, record: Record | None = None) -> list[System]:
         """The systems of a job around mechanisms as they come, one a seed: the shape that saved numbers fill."""
@@ -207,7 +230,7 @@ class Run:
         path = self.folder / "state" / f"{name}.npz"
         if path.exists():
             return storage.read_models(path, [fresh] * self.seeds)
-        self.say(name)
+        began = time.perf_counter()
         starts = int(how_table.pop("starts"))
         windows, validation = self.windows(job, {"training": how_table}, fresh)
         keys = jax.random.split(self.key(name), self.seeds * starts)
@@ -215,7 +238,13 @@ class Run:
             System(scattered(fresh, k) if i % starts else fresh, stages=("online",)) for i, k in enumerate(keys)
         ]
         taught, losses = fit(
-            replicas, windows, validation=validation, key=keys[0], how=problem.descent(how_table), label=name
+            replicas,
+            windows,
+            validation=validation,
+            key=keys[0],
+            how=problem.descent(how_table),
+            checkpoint=path.with_suffix(".checkpoint.npz"),
+            label=f"{job.where}  {options['model']}, calibration",
         )
         score = np.nanmin(losses.training_loss, axis=0) if losses else np.zeros(len(taught))
         order = [
@@ -223,6 +252,8 @@ class Run:
         ]
         models = [taught[place].model for place in order]
         storage.write_models(path, models)
+        path.with_suffix(".checkpoint.npz").unlink(missing_ok=True)
+        self._line("", job.where, f"{options['model']}, calibrated", time.perf_counter() - began)
         return models
 
     def key(self, name: str):

@@ -5,6 +5,7 @@ import os
 import platform
 import shutil
 import sys
+import zipfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ PACKAGES = (
 
 
 def claim(folder: Path, *, resume: bool, force: bool) -> None:
-    """Make the folder of a run, refusing to write over another run's results.
+    """Make the folder of a run, refusing to write over another run's results; nothing is removed yet.
 
     Raises `RequestError` when it holds a run and neither `--resume` nor `--force` was given, or cannot be written.
     """
@@ -52,22 +53,49 @@ def claim(folder: Path, *, resume: bool, force: bool) -> None:
         raise RequestError(
             f"the folder {folder} cannot be written ({error.strerror}); choose another with --out"
         ) from None
-    there = [name for name in OURS if (folder / name).exists()]
+    there = _ours(folder)
+    if resume and force:
+        raise RequestError("--resume goes on with the results in --out, --force replaces them: choose one")
     if there and not (resume or force):
         raise RequestError(
             f"{folder} already holds {', '.join(there)}; "
             "go on with --resume, replace with --force, or choose another --out"
         )
-    if force and not resume:
-        for name in there:
-            path = folder / name
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def clear(folder: Path) -> None:
+    """Remove what an earlier run left in a folder, and nothing else."""
+    for name in _ours(folder):
+        path = folder / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _ours(folder: Path) -> list[str]:
+    return [name for name in OURS if (folder / name).exists()]
+
+
+def claim_file(path: Path, *, force: bool) -> None:
+    """Refuse to write over a file, or where nothing can be written.
+
+    Raises `RequestError` saying which, and what to do.
+    """
+    if path.is_dir():
+        raise RequestError(f"{path} is a folder; give the name of a file")
+    if path.exists() and not force:
+        raise RequestError(f"{path} already exists; replace it with --force, or choose another name")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe = path.with_name(path.name + ".part")
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise RequestError(f"{path} cannot be written ({error.strerror}); choose another place") from None
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a file whole, then put it in place."""
     part = path.with_name(path.name + ".part")
-    part.write_text(text)
+    part.write_text(text, encoding="utf-8")
     os.replace(part, path)
 
 
@@ -82,7 +110,7 @@ def read_json(path: Path) -> Any:
     Raises `RequestError` for a file that is none.
     """
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RequestError(f"{path} cannot be read as JSON ({error}); run the experiment again with --resume") from None
 
@@ -97,9 +125,15 @@ def write_arrays(path: Path, **arrays: np.ndarray) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read named arrays; nothing in the file is ever executed."""
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+    """Read named arrays; nothing in the file is ever executed.
+
+    Raises `RequestError` for a file that is damaged.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise RequestError(f"{path} cannot be read ({error}); remove it and go on with --resume") from None
 
 
 def write_models(path: Path, models: list[Any]) -> None:

@@ -3,8 +3,9 @@
 from typing import Any
 
 import numpy as np
+from rich.markup import escape
 
-from ..evaluation.scores import crps, units_of
+from ..evaluation.scores import PERFECT, crps, shortfall, units_of
 from ..evaluation.uncertainty import gain, interval, site_intervals
 from .resolve import paradigm
 
@@ -70,7 +71,7 @@ def ranking(
         r for r in rows if r["metric"] == metric and r["split"] == split and r["part"] == part and r["site"] == "median"
     ]
     chosen = [r for r in chosen if r.get("fraction", 1.0) == 1.0 and not r.get("control") and r["value"] is not None]
-    return sorted(chosen, key=lambda r: -r["value"])
+    return sorted(chosen, key=lambda r: shortfall(metric, r["value"]) if metric in PERFECT else -r["value"])
 
 
 def chosen_by_validation(rows: list[dict[str, Any]]) -> str | None:
@@ -80,39 +81,34 @@ def chosen_by_validation(rows: list[dict[str, Any]]) -> str | None:
 
 
 def print_ranking(rows: list[dict[str, Any]], console: Any, metric: str = "nse", split: str = "main") -> None:
-    """Show the ranking as a table with intervals, and each coupling's gain over the better baseline."""
+    """Show the ranking as a table with intervals, and each coupling's gain over the better baseline.
+
+    Rows of several runs carry the run's folder as "run".
+    """
+    from rich import box
     from rich.table import Table
 
-    gains = {
-        r["coupling"]: r
-        for r in rows
-        if r["metric"] == "nse_gain" and r["split"] == split and r.get("fraction", 1.0) == 1.0
-    }
-    best = chosen_by_validation(rows)
-    table = Table(title=f"{metric.upper()}, test part, median over sites (90 % interval)")
-    for head, side in (
-        ("", "left"),
-        ("coupling", "left"),
-        ("paradigm", "left"),
-        (metric, "right"),
-        ("interval", "right"),
-        ("gain", "right"),
-    ):
-        table.add_column(head, justify=side)  # pyright: ignore[reportArgumentType]
+    runs = list(dict.fromkeys(r.get("run", "") for r in rows))
+    best = {run: chosen_by_validation([r for r in rows if r.get("run", "") == run]) for run in runs}
+    gains = {(r.get("run", ""), r["coupling"]): r for r in ranking(rows, "nse_gain", split)}
+    units = next((r["units"] for r in rows if r["metric"] == metric), "1")
+    title = metric.upper() + ("" if units == "1" else f" ({units})")
+    table = Table(title=f"{title}, test part, median over sites, 90 % interval", box=box.SIMPLE, padding=(0, 1, 0, 0))
+    table.add_column("", justify="right", no_wrap=True)
+    if len(runs) > 1:
+        table.add_column("run", overflow="fold")
+    table.add_column("coupling", overflow="fold")
+    for head in (metric, "interval", "gain in NSE"):
+        table.add_column(head, justify="right", no_wrap=True)
     for place, row in enumerate(ranking(rows, metric, split), 1):
-        mark = " *" if row["coupling"] == best else ""
-        extra = gains.get(row["coupling"])
-        table.add_row(
-            str(place),
-            row["coupling"] + mark,
-            row["paradigm"],
-            _number(row["value"]),
-            _span(row),
-            _span(extra, signed=True),
-        )
+        run = row.get("run", "")
+        name = row["coupling"] + (" *" if row["coupling"] == best[run] else "")
+        cells = [_number(row["value"]), _span(row), _span(gains.get((run, row["coupling"])), signed=True)]
+        table.add_row(str(place), *([run] if len(runs) > 1 else []), escape(name), *map(escape, cells))
     console.print(table)
     console.print(
-        "* best on the validation part; gain: over the better of mechanism_only and learner_only, with its interval"
+        "* best on the validation part; gain: over the better of mechanism_only and learner_only, with its interval",
+        markup=False,
     )
 
 

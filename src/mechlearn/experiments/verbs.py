@@ -1,6 +1,9 @@
 """What each verb of the command line does."""
 
+import tomllib
 from argparse import Namespace
+from collections.abc import Callable
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -10,12 +13,14 @@ from rich.console import Console
 
 from ..data import registry
 from ..data.check import diagnose
+from ..data.fields import few
 from . import config, problem, storage, tables
 from .audit import audited, lines
 from .config import RequestError
+from .inspection import inspected
 from .outputs import applied, domain_of, execute, write_predictions
 from .report import write_report
-from .resolve import names, thing
+from .resolve import hint, names, thing
 from .run import Run
 
 ROOMS = ("mechanisms", "learners", "laws", "couplings")
@@ -29,7 +34,9 @@ def list_(options: Namespace, console: Console) -> None:
         "data": list(registry.list_datasets()),
     }
     if options.what and options.what not in shelves:
-        raise RequestError(f"there is no list of {options.what!r}; there are: {', '.join(shelves)}")
+        raise RequestError(
+            f"there is no list of {options.what!r}{hint(options.what, shelves)}; there are: {', '.join(shelves)}"
+        )
     for shelf in [options.what] if options.what else shelves:
         console.print(f"[bold]{shelf}[/bold]")
         for name in shelves[shelf]:
@@ -38,32 +45,31 @@ def list_(options: Namespace, console: Console) -> None:
 
 def init_(options: Namespace, console: Console) -> None:
     """Write an experiment file that works as it is and says what each line is for."""
-    if options.file.exists() and not options.force:
-        raise RequestError(f"{options.file} already exists; replace it with --force, or choose another name")
-    text = resources.files("mechlearn.experiments").joinpath("template.toml").read_text()
+    if options.file.suffix != ".toml":
+        raise RequestError(f"an experiment file ends in .toml: mechlearn init {options.file}.toml")
+    storage.claim_file(options.file, force=options.force)
+    text = resources.files("mechlearn.experiments").joinpath("template.toml").read_text(encoding="utf-8")
     storage.write_text(options.file, text)
-    console.print(f"wrote {options.file}; next: mechlearn check {options.file}", markup=False)
+    console.print(f"wrote {options.file}; next: mechlearn check {options.file}", markup=False, highlight=False)
 
 
 def check_(options: Namespace, console: Console) -> int:
     """Look at everything an experiment names without teaching anything."""
     settings = _settings(options, options.experiment)
+    say = _teller(console)
     record = problem.read_data(settings)
-    console.print(
-        f"{len(record.sites)} sites, {record.time[0]} to {record.time[-1]}, from {record.source}", markup=False
-    )
+    run = Run(settings, Path(), say, record)
+    say(f"{len(record.sites)} sites, {record.time[0]} to {record.time[-1]}, from {record.source}")
     split = problem.make_split(record, settings["split"])
-    observed = np.isfinite(record.observed[settings["experiment"]["target"]])
+    sketched = inspected(run)
+    observed = np.isfinite(record.observed[run.target])
     for part in ("train", "validation", "test"):
-        days = int((getattr(split, part) & observed).sum())
-        console.print(f"  {part:10s} {days:8d} observed days", markup=False)
-    findings = diagnose(record, split)
-    for finding in findings:
-        console.print(f"  {finding}", markup=False, highlight=False)
-    run = Run(settings, Path(), console.print, record)
-    for label, system in run.sketch():
-        console.print(f"  {label:45s} reads {', '.join(v.name for v in system.inputs)}", markup=False, highlight=False)
-    console.print(f"{len(run.jobs())} systems would be taught, {settings['experiment']['seeds']} seeds each")
+        say(f"  {part:10s} {int((getattr(split, part) & observed).sum()):8d} observed days")
+    for finding in diagnose(record, split, length=run.window["window"], warmup=run.window["warmup"]):
+        say(f"  {finding}")
+    for label, system in sketched:
+        say(f"  {label:45s} reads {', '.join(v.name for v in system.inputs)}")
+    say(f"{len(run.jobs())} systems would be taught, {run.seeds} seeds each; nothing was written")
     return 0
 
 
@@ -78,20 +84,26 @@ def run_(options: Namespace, console: Console) -> int:
 
 def compare_(options: Namespace, console: Console) -> int:
     """Rank the couplings of finished runs, or run an experiment now and rank its couplings."""
-    folders = [Path(name) for name in options.experiment if (Path(name) / "results.json").is_file()]
+    folders = [name for name in options.experiment if (Path(name) / "results.json").is_file()]
     if len(folders) == len(options.experiment):
-        rows = [row for folder in folders for row in storage.read_json(folder / "results.json")]
+        several = len(folders) > 1
+        read = {name: storage.read_json(Path(name) / "results.json") for name in folders}
+        rows = [{**row, "run": name} if several else row for name in folders for row in read[name]]
     elif len(options.experiment) == 1 and options.out:
         rows = _carry_out(_settings(options, options.experiment[0]), options, console)
     else:
-        missing = [name for name in options.experiment if Path(name) not in folders]
+        missing = [name for name in options.experiment if name not in folders]
         raise RequestError(
             f"{', '.join(missing)} holds no results.json; "
             "to run an experiment and compare its couplings, give it alone with --out DIR"
         )
-    known = {row["metric"] for row in rows}
+    known = dict.fromkeys(row["metric"] for row in rows)
     if options.metric not in known:
-        raise RequestError(f"--metric {options.metric!r} was not scored; there are: {', '.join(sorted(known))}")
+        raise RequestError(
+            f"--metric {options.metric!r} was not scored{hint(options.metric, known)}; there are: {', '.join(known)}"
+        )
+    if len({(row["data"], row["target"]) for row in rows}) > 1:
+        console.print("note: the runs have different data or targets; their scores are not of the same problem")
     for split in dict.fromkeys(row["split"] for row in rows):
         console.print(f"split: {split}", markup=False)
         tables.print_ranking(rows, console, options.metric, split)
@@ -100,62 +112,92 @@ def compare_(options: Namespace, console: Console) -> int:
 
 def apply_(options: Namespace, console: Console) -> int:
     """Predict other data with what a run has taught."""
-    if options.out.exists() and not options.force:
-        raise RequestError(f"{options.out} already exists; replace it with --force, or choose another name")
-    taught = Run(config.load(str(_resolved(options.run)), []), options.run, console.print)
+    for assignment in options.set:
+        if not assignment.startswith("data."):
+            raise RequestError(f"--set {assignment}: apply changes the data alone, as in --set data.path=other.nc")
+    settings = config.load(str(_resolved(options.run)), [])
     other = problem.read_data(config.load(str(_resolved(options.run)), options.set))
+    storage.claim_file(options.out, force=options.force)
+    taught = Run(settings, options.run, _teller(console))
     predictions = applied(taught, other, options.coupling)
     train = problem.make_split(taught.record, taught.splits["main"]).train
     write_predictions(options.out, other, taught.target, predictions, domain_of(taught.record, train, other))
-    console.print(f"wrote {options.out}: {', '.join(predictions)} at {len(other.sites)} sites", markup=False)
+    _teller(console)(f"wrote {options.out}: {', '.join(predictions)} at {len(other.sites)} sites")
     return 0
 
 
 def audit_(options: Namespace, console: Console) -> int:
     """Put every taught coupling of a run to the physical probes and show what each passes."""
-    settings = config.load(str(_resolved(options.run)), [])
-    for line in lines(audited(Run(settings, options.run, console.print), options.site)):
-        console.print(line, markup=False, highlight=False)
+    say = _teller(console)
+    run = Run(config.load(str(_resolved(options.run)), []), options.run, say)
+    if options.site is not None and options.site not in run.record.sites:
+        raise RequestError(
+            f"the run has no site {options.site!r}{hint(options.site, run.record.sites)}; "
+            f"it has {few(run.record.sites)}"
+        )
+    for line in lines(audited(run, options.site)):
+        say(line)
     return 0
 
 
 def report_(options: Namespace, console: Console) -> int:
     """Write the report of a run again from what the run has left."""
     if not (options.run / "results.json").is_file():
-        raise RequestError(f"{options.run} holds no results.json; run an experiment with --out {options.run} first")
+        raise RequestError(
+            f"{options.run} holds no results.json; finish a run first: mechlearn run NAME --out {options.run}"
+        )
     console.print(f"report: {write_report(options.run)}", markup=False, highlight=False)
     return 0
 
 
 def data_(options: Namespace, console: Console) -> int:
     """List the data sets the library knows, fetch one, or check the files that are here."""
+    say, known = _teller(console), registry.list_datasets()
     if options.what == "list":
-        for name in registry.list_datasets():
-            console.print(f"  {name:20s} {_about('data', name)}", markup=False, highlight=False)
-        return 0
-    if not options.name:
-        raise RequestError(
-            f"mechlearn data {options.what} needs a name; there are: {', '.join(registry.list_datasets())}"
-        )
-    console.print(str(getattr(registry, options.what)(options.name)), markup=False, highlight=False)
+        for name in known:
+            place = registry.locate(name)
+            say(f"  {name:20s} {_about('data', name)}; {place or 'not on this machine'}")
+    elif options.name:
+        say(f"{options.name}: {getattr(registry, options.what)(options.name)}")
+    elif options.what == "fetch":
+        raise RequestError(f"mechlearn data fetch needs a name; there are: {', '.join(known)}")
+    else:
+        for name in known:
+            say(f"  {name:20s} " + (f"as published: {registry.verify(name)}" if registry.locate(name) else "not here"))
     return 0
+
+
+def _teller(console: Console) -> Callable[[str], None]:
+    """Print lines as they are, brackets and numbers included."""
+    return partial(console.print, markup=False, highlight=False)
 
 
 def _carry_out(settings: dict[str, Any], options: Namespace, console: Console) -> list[dict[str, Any]]:
     storage.claim(options.out, resume=options.resume, force=options.force)
-    text = config.dump(settings)
     before = options.out / "experiment.resolved.toml"
-    if options.resume and before.exists() and before.read_text() != text:
-        raise RequestError(
-            f"{options.out} was started with other settings; "
-            "resume it with the same command, or start anew with --force"
-        )
-    run = Run(settings, options.out, console.print)
-    storage.write_text(before, text)
+    if options.resume and before.exists():
+        _refuse_other_settings(before, settings)
+    run = Run(settings, options.out, _teller(console))
+    inspected(run)
+    if options.force:
+        storage.clear(options.out)
+    if options.resume:
+        run.say(f"{run.finished()} of {len(run.jobs())} systems are there already")
+    storage.write_text(before, config.dump(settings))
     storage.write_json(options.out / "environment.json", {**storage.environment(), "command": options.command})
     rows = execute(run)
     write_report(options.out)
     return rows
+
+
+def _refuse_other_settings(before: Path, settings: dict[str, Any]) -> None:
+    old, new = (tomllib.loads(text) for text in (before.read_text(encoding="utf-8"), config.dump(settings)))
+    changed = config.differences(old, new)
+    if changed:
+        raise RequestError(
+            f"{before.parent} was started with other settings: {'; '.join(changed[:4])}. "
+            "Resume it with the same command, or start anew with --force or another --out"
+        )
 
 
 def _settings(options: Namespace, name: str) -> dict[str, Any]:
@@ -174,6 +216,13 @@ def _resolved(folder: Path) -> Path:
 
 
 def _about(shelf: str, name: str) -> str:
+    try:
+        return _first_line(shelf, name)
+    except ValueError as error:
+        return f"!! {error}"
+
+
+def _first_line(shelf: str, name: str) -> str:
     if shelf == "experiments":
         return config.load(name, [])["experiment"].get("title", "")
     if shelf == "data":

@@ -1,0 +1,85 @@
+"""What would stop a run half-way, looked for before anything is taught."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ..core import System, Variable, agree, named
+from ..data.fields import Record, few
+from ..evaluation import controls
+from .config import RequestError
+from .problem import make_split
+from .resolve import hint
+from .run import Run
+
+
+def inspected(run: Run) -> list[tuple[str, System]]:
+    """Every coupling of a run built once, its data, splits and parts found to fit together.
+
+    Raises `RequestError` for the first thing that does not fit.
+    """
+    record = run.record
+    if run.target not in record.observed:
+        raise RequestError(
+            f"[experiment] target = {run.target!r} is not observed in the data"
+            f"{hint(run.target, record.observed)}; observed are: {', '.join(record.observed)}"
+        )
+    _refuse_controls(run)
+    for group in run.groups():
+        for name, options in run.splits.items():
+            _refuse_untaught(run, group, name, options)
+    sketched = []
+    for label, system in run.sketch():
+        refuse_unfit(label, system.inputs, record)
+        if run.target not in named(system.outputs):
+            raise RequestError(
+                f"{label} does not predict {run.target!r}; it gives: {', '.join(v.name for v in system.outputs)}"
+            )
+        sketched.append((label, system))
+    return sketched
+
+
+def refuse_unfit(label: str, inputs: Iterable[Variable], record: Record) -> None:
+    """Refuse a model that reads what a record does not have, or in other units.
+
+    Raises `RequestError` naming the model, what it lacks and what there is.
+    """
+    inputs = tuple(inputs)
+    missing = [f"{v.name} ({v.units})" for v in inputs if v.name not in record.fields]
+    if missing:
+        there = ", ".join(name for name in record.fields if name != "site_number")
+        raise RequestError(
+            f"{label} needs {', '.join(missing)}, which the data do not have; they have: {there}. "
+            "Add it under [data] forcing or statics, or choose another model"
+        )
+    for variable in inputs:
+        agree(record.variables[variable.name], variable, label)
+
+
+def _refuse_untaught(run: Run, group: tuple[str, ...], name: str, options: dict) -> None:
+    part = run.record.at(group)
+    where = f"site {group[0]!r}, " if len(group) == 1 else ""
+    if not np.isfinite(part.observed[run.target]).any():
+        raise RequestError(
+            f"{where}{run.target}: no value at all; leave it out with [data] sites = [...], "
+            'or teach all sites at once with [experiment] sites = "together"'
+        )
+    try:
+        split = make_split(part, options)
+    except ValueError as error:
+        raise RequestError(f"{where}split {name!r}: {str(error).removeprefix('split: ')}") from None
+    for mask, purpose in ((split.train, "train"), (split.test, "test")):
+        if not (mask & np.isfinite(part.observed[run.target])).any():
+            raise RequestError(
+                f"{where}split {name!r}: the {purpose} part holds no observed {run.target}; "
+                f"the record runs from {part.time[0]} to {part.time[-1]}; choose other days or sites ({few(group)})"
+            )
+
+
+def _refuse_controls(run: Run) -> None:
+    known = ("attributes_shuffled", "forcing_scrambled", "physics_scrambled")
+    for kind in run.settings.get("controls", {}).get("kinds", []):
+        if kind not in known or not hasattr(controls, kind):
+            raise RequestError(
+                f"[controls] names the kind {kind!r}{hint(str(kind), known)}; allowed: {', '.join(known)}"
+            )
