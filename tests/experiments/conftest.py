@@ -25,7 +25,11 @@ seeds = 1
 [data]
 reader = "file"
 path = "river.csv"
-units = { precipitation = "mm/day", air_temperature = "degC", potential_evapotranspiration = "mm/day", runoff = "mm/day" }
+[data.units]
+precipitation = "mm/day"
+air_temperature = "degC"
+potential_evapotranspiration = "mm/day"
+runoff = "mm/day"
 
 [split]
 kind = "last_third"

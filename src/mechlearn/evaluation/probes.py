@@ -144,6 +144,8 @@ def warming_moves_snow_to_rain(
     potential evapotranspiration stays as it was.
     """
     name = "warming_moves_snow_to_rain"
+    if AIR_TEMPERATURE.name not in fields:
+        return Probe(name, None, float("nan"), snowy, "does not apply: the model reads no air temperature")
     temperature, rain = (_series(fields, v.name) for v in (AIR_TEMPERATURE, PRECIPITATION))
     share = rain[temperature < 0].sum() / rain.sum()
     if share < snowy:

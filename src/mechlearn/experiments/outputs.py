@@ -68,12 +68,9 @@ def applied(run: Run, record: Record, labels: list[str] | None) -> dict[str, dic
             _skip(run, label, strangers, named=bool(labels))
             continue
         refuse_unfit(label, taught[0][1][0].inputs, record)
-        each = {
-            site: np.stack([predict(m, part, (run.target,))[run.target][i] for m in models])
-            for part, models in taught
-            for i, site in enumerate(part.sites)
-        }
-        whole = np.stack([each[site] for site in record.sites], axis=1)
+        said = [np.stack([predict(m, part, (run.target,))[run.target] for m in models]) for part, models in taught]
+        order = [site for part, _ in taught for site in part.sites]
+        whole = np.concatenate(said, axis=1)[:, [order.index(site) for site in record.sites]]
         made[label] = {"value": whole.mean(axis=0), "standard_deviation": whole.std(axis=0)}
     if not made:
         raise RequestError(f"no coupling of the run can predict {few(strangers)}")
@@ -81,7 +78,7 @@ def applied(run: Run, record: Record, labels: list[str] | None) -> dict[str, dic
 
 
 def _numbered(run: Run, record: Record) -> Record:
-    """The record with each site's number in the run, and with the target's variable where it is not observed."""
+    """The record with the number each site has in the run, NaN for sites the run does not know."""
     numbers = {site: float(place) for place, site in enumerate(run.record.sites)}
     place = np.array([numbers.get(site, np.nan) for site in record.sites])
     return record.with_fields({"site_number": place}, [run.record.variables["site_number"]])
