@@ -9,8 +9,8 @@ import pytest
 from mechlearn.compose import Dial, Rollout
 from mechlearn.core import named
 from mechlearn.mechanisms.water.hbv import HBV
-from mechlearn.parameters import parameters, set_parameters
 from mechlearn.parameter_sets import Members, OneForEachSite, site_by_site
+from mechlearn.parameters import parameters, set_parameters
 from mechlearn.training.predict import predict
 
 
