@@ -1,4 +1,4 @@
-"""Every coupling, discovered: built around HBV, taught on two small catchments, and held to what all of them promise."""
+"""Every coupling, discovered: taught around HBV on two small catchments, and held to what all of them promise."""
 
 import inspect
 from functools import cache, partial
