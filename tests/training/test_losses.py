@@ -45,7 +45,7 @@ def test_missing_days_are_left_out_of_the_value_and_of_the_slope(batch):
     assert np.isfinite(value) and np.isfinite(slope).all()
     assert (slope[:, 4:9] == 0).all() and (slope[:, 9:] != 0).all()
     known = np.isfinite(observed["runoff"])
-    error = (guess - observed["runoff"])[known] / np.repeat([1, 2, 3] + np.float32(SMALLEST_SPREAD), 15)
+    error = (guess - observed["runoff"])[known] / np.repeat(np.array([1, 2, 3]) + SMALLEST_SPREAD, 15)
     assert float(value) == pytest.approx(float(np.mean(error**2)), rel=1e-5)
 
 

@@ -19,7 +19,7 @@ from mechlearn.learners.mlp import MLP
 from mechlearn.learners.sklearn import Sklearn
 from mechlearn.mechanisms.water.hbv import HBV
 from mechlearn.parameters import set_parameters
-from mechlearn.training.predict import predict
+from mechlearn.training.predict import predict, stretches
 from mechlearn.training.teach import fit
 
 KEY = jax.random.key(1)
@@ -91,7 +91,7 @@ def test_windows_refuse_gaps_that_nobody_tolerates(truth, corrupted):
     with_gaps = Windows(corrupted, ALL, 200, 100, inputs=names, gaps=("air_temperature",))
     fields, _, _ = with_gaps.take(np.arange(len(with_gaps)))
     assert np.isnan(fields["air_temperature"]).any() and np.isfinite(fields["precipitation"]).all()
-    assert np.isnan(runoff(truth, corrupted)).any()
+    assert stretches(truth, corrupted) != stretches(quality_control(truth, lstm), corrupted) == {(0, 1095): [0, 1]}
 
 
 def test_a_gap_in_another_series_still_ends_a_run(truth, corrupted):

@@ -13,7 +13,8 @@ SITES_AT_ONCE = 64
 def predict(model: Model, record: Record, names: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
     """Run a model over every site of a record: named outputs as (site, time) arrays, NaN where forcing is missing.
 
-    A gap in the forcing ends a run, unless the model tolerates it; the next stretch starts from the model's initial state.
+    A gap in the forcing ends a run, unless the model tolerates it; the next stretch starts from the model's initial
+    state.
     """
     wanted = names or tuple(v.name for v in model.outputs if v.dims == ("time",))
     shape = (len(record.sites), len(record.time))
