@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from .core import Fields, Law, Model, Variable, agree, named, require, union
-from .parameters import find, follow, parameters, variable_of
+from .parameters import find, follow, parameters, replace_at, variable_of
 
 
 def _keys(key: PRNGKeyArray | None, count: int):
@@ -20,19 +20,6 @@ def _keys(key: PRNGKeyArray | None, count: int):
 
 def _pick(fields: Fields, variables: Sequence[Variable]) -> Fields:
     return {variable.name: fields[variable.name] for variable in variables}
-
-
-def _tolerated(parts: Sequence[Model], *, in_series: bool = False) -> tuple[str, ...]:
-    """The inputs that every part which reads them takes with gaps, as they come from outside."""
-    made: set[str] = set()
-    with_gaps: set[str] = set()
-    complete: set[str] = set()
-    for part in parts:
-        reads = set(named(part.inputs)) - made
-        with_gaps |= reads & set(part.tolerates)
-        complete |= reads - set(part.tolerates)
-        made |= set(named(part.outputs)) if in_series else set()
-    return tuple(sorted(with_gaps - complete))
 
 
 class Pass(Model):
@@ -88,10 +75,6 @@ class Chain(Model):
             given |= named(part.outputs)
         self.inputs, self.outputs = needed, tuple(given.values())
 
-    @property
-    def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return _tolerated(self.parts, in_series=True)
-
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         require(fields, self.inputs, "Chain")
         made: Fields = {}
@@ -115,10 +98,6 @@ class Add(Model):
         self.inputs = union(*(part.inputs for part in parts), where="Add inputs")
         self.outputs = union(*(part.outputs for part in parts), where="Add outputs")
 
-    @property
-    def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return _tolerated(self.parts)
-
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         require(fields, self.inputs, "Add")
         total: Fields = {}
@@ -135,7 +114,8 @@ class Rollout(Model):
     state and those named `static`. `start` holds the state before the first step as leaves (the
     unknown of variational assimilation); without it the step's own `initial()` is used. With
     `remat` the backward pass recomputes each step instead of storing it. `save_every=n` keeps
-    every n-th output; `keep` names the outputs to return (all by default).
+    every n-th output; `keep` names the outputs to return (all by default). What does not change from
+    step to step (`step.prepare`) is computed once.
 
     Raises `ValueError` when a declared state is not both input and output of the step.
     """
@@ -186,10 +166,11 @@ class Rollout(Model):
 
     def _sequential(self, driven: Fields, fixed: Fields, key, length: int) -> Fields:
         keep = self.keep or tuple(named(self.step.outputs))
+        step = self.step.prepare(fixed)
 
         def advance(state: Fields, now):
             forcing, step_key = now
-            made = self.step({**forcing, **fixed, **state}, key=step_key)
+            made = step({**forcing, **fixed, **state}, key=step_key)
             return {name: made[name].astype(state[name].dtype) for name in state}, {name: made[name] for name in keep}
 
         start = self.step.initial() if self.start is None else self.start
@@ -238,11 +219,30 @@ class Dial(Model):
     def initial(self) -> dict[str, ArrayLike]:
         return self.model.initial()
 
+    def prepare(self, fixed: Fields) -> "Dial":
+        """Return this dial with the settings that read nothing but fixed fields made once.
+
+        A part that owns a parameter which goes on changing stays unprepared.
+        """
+        settings = dict(zip(self.paths, self.settings, strict=True))
+        once = {path: s for path, s in settings.items() if all(v.name in fixed for v in s.inputs)}
+        model = _dialled(self.model, once, fixed)
+        prepared = model.prepare(fixed)
+        changing = {path: setting for path, setting in settings.items() if path not in once}
+        for path in changing:
+            owner = path.rpartition(".")[0]
+            prepared = replace_at(prepared, owner, follow(model, owner))
+        return Dial(prepared, changing)
+
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         require(fields, self.inputs, "Dial")
-        values = [next(iter(setting(_pick(fields, setting.inputs)).values())) for setting in self.settings]
-        dialled = eqx.tree_at(lambda m: [follow(m, path).value for path in self.paths], self.model, values)
+        dialled = _dialled(self.model, dict(zip(self.paths, self.settings, strict=True)), fields)
         return dialled(_pick(fields, self.model.inputs), key=key)
+
+
+def _dialled(model: Model, settings: Mapping[str, Model], fields: Fields) -> Model:
+    values = [next(iter(setting(_pick(fields, setting.inputs)).values())) for setting in settings.values()]
+    return eqx.tree_at(lambda m: [follow(m, path).value for path in settings], model, values) if values else model
 
 
 class Freeze(Model):
@@ -266,9 +266,8 @@ class Freeze(Model):
     def initial(self) -> dict[str, ArrayLike]:
         return self.model.initial()
 
-    @property
-    def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.model.tolerates
+    def prepare(self, fixed: Fields) -> Model:
+        return Freeze(self.model.prepare(fixed))
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         return self.model(fields, key=key)
@@ -357,10 +356,6 @@ class Rename(Model):
     def outputs(self) -> tuple[Variable, ...]:
         return tuple(replace(v, name=self.names.get(v.name, v.name)) for v in self.model.outputs)
 
-    @property
-    def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.model.tolerates
-
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         return {self.names.get(name, name): value for name, value in self.model(fields, key=key).items()}
 
@@ -383,10 +378,6 @@ class Mean(Model):
             raise ValueError("Mean: the models share no output; rename one, or name what they have in common alike")
         everything = union(*([v for v in part.outputs if v.name in shared] for part in parts), where="Mean outputs")
         self.outputs = everything
-
-    @property
-    def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return _tolerated(self.parts)
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         require(fields, self.inputs, "Mean")

@@ -72,14 +72,12 @@ class Model(eqx.Module):
 
     `inputs` and `outputs` declare what one sample needs and gives. A model that is
     one step in time also declares which of its outputs are its `state` (they are
-    inputs too) and what the state is before the first step. `tolerates` names the
-    inputs that may have gaps (NaN); all others must be complete.
+    inputs too) and what the state is before the first step.
     """
 
     inputs: AbstractVar[tuple[Variable, ...]]
     outputs: AbstractVar[tuple[Variable, ...]]
     state: ClassVar[tuple[str, ...]] = ()
-    tolerates: ClassVar[tuple[str, ...]] = ()
 
     @abc.abstractmethod
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
@@ -88,6 +86,14 @@ class Model(eqx.Module):
     def initial(self) -> dict[str, ArrayLike]:
         """The state before the first step."""
         return {}
+
+    def prepare(self, fixed: Fields) -> "Model":
+        """Return this step as a roll-out takes it, with what stays the same from step to step computed once.
+
+        `fixed` are the inputs that do not change. The prepared step reads and gives the same fields; what it
+        derives from a parameter it keeps in the part that owns the parameter. By default nothing is prepared.
+        """
+        return self
 
 
 class Learner(Model):
@@ -176,10 +182,6 @@ class System(Model):
     @property
     def outputs(self) -> tuple[Variable, ...]:
         return self.model.outputs
-
-    @property
-    def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.model.tolerates
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         return self.model(fields, key=key)

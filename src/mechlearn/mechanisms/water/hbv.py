@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import ArrayLike, PRNGKeyArray
+from jax.lax import optimization_barrier
+from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from ...core import Fields, Model, Variable
 from ...parameters import Parameter
@@ -142,14 +143,18 @@ class ThreeOutlets(Model):
 
 
 class TriangularRouting(Model):
-    """Generated runoff reaches the outlet spread over a triangle of MAXBAS days."""
+    """Generated runoff reaches the outlet spread over a triangle of MAXBAS days; a roll-out makes `shares` once."""
 
     routing_time_base: Parameter = Parameter(2.5, "day", (1.0, 10.0), "MAXBAS: base of the triangular unit hydrograph")
+    shares: Array | None = None
     inputs: ClassVar = (GENERATED, BUFFER)
     outputs: ClassVar = (RUNOFF, BUFFER)
 
+    def prepare(self, fixed: Fields) -> Model:
+        return TriangularRouting(self.routing_time_base, triangle(self.routing_time_base.value, LAGS))
+
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
-        shares = triangle(self.routing_time_base.value, fields["routing_buffer"].shape[-1])
+        shares = triangle(self.routing_time_base.value, LAGS) if self.shares is None else self.shares
         runoff, buffer = spread(fields["routing_buffer"], fields["generated_runoff"], shares)
         return {"runoff": runoff, "routing_buffer": buffer}
 
@@ -159,11 +164,17 @@ class GammaRouting(Model):
 
     routing_shape: Parameter = Parameter(1.5, "1", (0.2, 3.0), "a: shape of the gamma unit hydrograph")
     routing_scale: Parameter = Parameter(1.0, "day", (0.2, 6.5), "tau: time scale of the gamma unit hydrograph")
+    shares: Array | None = None
     inputs: ClassVar = (GENERATED, BUFFER)
     outputs: ClassVar = (RUNOFF, BUFFER)
 
+    def prepare(self, fixed: Fields) -> Model:
+        shares = gamma(self.routing_shape.value, self.routing_scale.value, LAGS)
+        return GammaRouting(self.routing_shape, self.routing_scale, shares)
+
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
-        shares = gamma(self.routing_shape.value, self.routing_scale.value, fields["routing_buffer"].shape[-1])
+        shape, scale = self.routing_shape.value, self.routing_scale.value
+        shares = gamma(shape, scale, LAGS) if self.shares is None else self.shares
         runoff, buffer = spread(fields["routing_buffer"], fields["generated_runoff"], shares)
         return {"runoff": runoff, "routing_buffer": buffer}
 
@@ -232,16 +243,19 @@ class HBV(Model):
             "lower_zone_storage": 10.0,
         }
 
+    def prepare(self, fixed: Fields) -> Model:
+        return eqx.tree_at(lambda m: m.routing, self, self.routing.prepare(fixed))
+
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         made = {**fields}
         self._melt(made)
         self._wet_the_soil(made)
         self._drain(made)
-        made |= ask(self.routing, made)
+        made |= _answer(self.routing, made)
         return {variable.name: made[variable.name] for variable in self.outputs}
 
     def _melt(self, made: Fields) -> None:
-        flux = ask(self.snow, made)
+        flux = _answer(self.snow, made)
         snowfall = jnp.minimum(flux["snowfall"], made["precipitation"])
         melt = jnp.minimum(flux["snowmelt"], made["snowpack"] + snowfall)
         refreezing = jnp.minimum(flux["refreezing"], made["liquid_water_in_snow"] + melt)
@@ -253,12 +267,12 @@ class HBV(Model):
     def _wet_the_soil(self, made: Fields) -> None:
         capacity, soil, water = self.field_capacity.value, made["soil_moisture"], made["water_to_soil"]
         made["soil_saturation"] = jnp.minimum(soil / capacity, 1)
-        passed = jnp.minimum(ask(self.soil, made)["recharge"], water)
+        passed = jnp.minimum(_answer(self.soil, made)["recharge"], water)
         soil = soil + (water - passed)
         spill = jnp.maximum(soil - capacity, 0)
         soil = soil - spill
         made |= {"recharge": passed + spill, "soil_moisture": soil, "soil_saturation": soil / capacity}
-        evaporated = jnp.minimum(ask(self.evaporation, made)["evapotranspiration"], soil)
+        evaporated = jnp.minimum(_answer(self.evaporation, made)["evapotranspiration"], soil)
         soil = soil - evaporated
         rise = self.capillary_coefficient.value * made["lower_zone_storage"] * (1 - soil / capacity)
         made |= {"evapotranspiration": evaporated, "capillary_rise": rise, "soil_moisture": soil + rise}
@@ -266,15 +280,20 @@ class HBV(Model):
 
     def _drain(self, made: Fields) -> None:
         made["upper_zone_storage"] = made["upper_zone_storage"] + made["recharge"]
-        percolation = jnp.minimum(ask(self.percolation, made)["percolation"], made["upper_zone_storage"])
+        percolation = jnp.minimum(_answer(self.percolation, made)["percolation"], made["upper_zone_storage"])
         upper, lower = made["upper_zone_storage"] - percolation, made["lower_zone_storage"] + percolation
-        flux = ask(self.response, {**made, "upper_zone_storage": upper, "lower_zone_storage": lower})
+        flux = _answer(self.response, {**made, "upper_zone_storage": upper, "lower_zone_storage": lower})
         surface = jnp.minimum(flux["surface_flow"], upper)
         interflow = jnp.minimum(flux["interflow"], upper - surface)
         baseflow = jnp.minimum(flux["baseflow"], lower)
         made |= {"percolation": percolation, "surface_flow": surface, "interflow": interflow, "baseflow": baseflow}
         made |= {"upper_zone_storage": upper - surface - interflow, "lower_zone_storage": lower - baseflow}
         made["generated_runoff"] = surface + interflow + baseflow
+
+
+def _answer(joint: Model, fields: Fields) -> Fields:
+    # Without the barrier the compiler repeats a sub-process in every flux and store that its answer reaches.
+    return optimization_barrier(ask(joint, fields))
 
 
 def example() -> dict[str, Any]:
