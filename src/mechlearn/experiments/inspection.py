@@ -8,7 +8,7 @@ from ..core import System, Variable, agree, named
 from ..data.fields import Record, few
 from ..evaluation import controls
 from .config import RequestError
-from .problem import make_split
+from .problem import descent, make_split
 from .resolve import hint
 from .run import Run
 
@@ -36,6 +36,7 @@ def inspected(run: Run) -> list[tuple[str, System]]:
                 f"{label} does not predict {run.target!r}; it gives: {', '.join(v.name for v in system.outputs)}"
             )
         sketched.append((label, system))
+    _refuse_unteachable(run, sketched[0][1])
     return sketched
 
 
@@ -74,6 +75,19 @@ def _refuse_untaught(run: Run, group: tuple[str, ...], name: str, options: dict)
                 f"{where}split {name!r}: the {purpose} part holds no observed {run.target}; "
                 f"the record runs from {part.time[0]} to {part.time[-1]}; choose other days or sites ({few(group)})"
             )
+
+
+def _refuse_unteachable(run: Run, system: System) -> None:
+    """Options of teaching that are none, and windows that do not fit into the data."""
+    training = run.settings["training"]
+    of_mechanism = {k: v for k, v in run.settings["mechanism"].get("training", {}).items() if k != "starts"}
+    descent(training, of_mechanism)
+    for table in run.settings["coupling"]:
+        descent(training, table.get("training", {}))
+    first = [job for job in run.jobs() if job.split == "main" and job.fraction == 1.0 and not job.control]
+    for group in run.groups():
+        job = next(job for job in first if job.sites == group)
+        run.windows(job, job.coupling, system)
 
 
 def _refuse_controls(run: Run) -> None:

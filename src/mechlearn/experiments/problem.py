@@ -18,7 +18,7 @@ from ..data.fields import Record
 from ..descent import Descent
 from ..evaluation import splits
 from ..parameter_sets import site_by_site
-from ..parameters import find, parameters, set_parameters
+from ..parameters import find, is_parameter, parameters, set_parameters
 from .config import RequestError
 from .resolve import hint, keyword_arguments, thing
 
@@ -94,13 +94,14 @@ def mechanism(table: dict[str, Any] | str, sites: int = 1) -> Model:
     if not inspect.isclass(make):
         model = make(**options) if callable(make) else make
     else:
-        arguments = inspect.signature(make).parameters
+        declared = inspect.signature(make).parameters
+        arguments = [name for name, argument in declared.items() if not is_parameter(argument.default)]
         own = {key: value for key, value in options.items() if key in arguments}
         joints = {
             key: thing("mechanisms", value)() for key, value in own.items() if isinstance(value, str) and "." in value
         }
         rest = {key: value for key, value in options.items() if key not in arguments}
-        model = _with_parameters(make(**{**own, **joints}), rest, tuple(arguments))
+        model = _with_parameters(make(**{**own, **joints}), rest, arguments)
     if each:
         return site_by_site(model, sites)
     return Rollout(model) if model.state and not isinstance(model, Rollout) else model

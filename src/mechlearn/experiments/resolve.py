@@ -29,7 +29,7 @@ def names(room: str) -> list[str]:
     found = pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     modules = (info.name for info in found if not info.ispkg)
     if room == "couplings":
-        return sorted(name for module in modules for name in _coupling_names(module))
+        return sorted(name for module in modules if _in_a_paradigm(module) for name in _coupling_names(module))
     return sorted(short(name, room) for name in modules if _holds_one(name, room))
 
 
@@ -141,6 +141,12 @@ def _holds_one(module_name: str, room: str) -> bool:
     except Exception:  # a broken file is listed; `thing` says what is wrong with it
         return True
     return hasattr(module, "example") and any(_is_concrete(c, ROOMS[room], module) for c in vars(module).values())
+
+
+def _in_a_paradigm(module_name: str) -> bool:
+    """Whether a file of the couplings stands in a paradigm's folder, or is the hybrid of all."""
+    name = short(module_name, "couplings")
+    return "." in name or name == "hybrid"
 
 
 def _coupling_names(module_name: str) -> list[str]:

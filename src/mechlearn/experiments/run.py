@@ -175,7 +175,14 @@ class Run:
         """Every coupling built once around uncalibrated mechanisms, to see whether its parts fit."""
         for job in self.jobs():
             if job.place == (self.groups()[0], "main", 1.0, ""):
-                yield job.label, self._sketched(job)
+                yield job.label, self._fitted_together(job)
+
+    def _fitted_together(self, job: Job) -> System:
+        try:
+            return self._sketched(job)
+        except (ValueError, TypeError) as error:
+            told = str(error)
+            raise config.RequestError(told if told.startswith("[") else f"{job.label}: {told}") from error
 
     def _sketched(self, job: Job) -> System:
         if "members" not in job.coupling:

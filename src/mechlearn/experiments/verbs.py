@@ -60,8 +60,8 @@ def check_(options: Namespace, console: Console) -> int:
     record = problem.read_data(settings)
     run = Run(settings, Path(), say, record)
     say(f"{len(record.sites)} sites, {record.time[0]} to {record.time[-1]}, from {record.source}")
-    split = problem.make_split(record, settings["split"])
     sketched = inspected(run)
+    split = problem.make_split(record, settings["split"])
     observed = np.isfinite(record.observed[run.target])
     for part in ("train", "validation", "test"):
         say(f"  {part:10s} {int((getattr(split, part) & observed).sum()):8d} observed days")
