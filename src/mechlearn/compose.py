@@ -22,6 +22,19 @@ def _pick(fields: Fields, variables: Sequence[Variable]) -> Fields:
     return {variable.name: fields[variable.name] for variable in variables}
 
 
+def _tolerated(parts: Sequence[Model], *, in_series: bool = False) -> tuple[str, ...]:
+    """The inputs that every part which reads them takes with gaps, as they come from outside."""
+    made: set[str] = set()
+    with_gaps: set[str] = set()
+    complete: set[str] = set()
+    for part in parts:
+        reads = set(named(part.inputs)) - made
+        with_gaps |= reads & set(part.tolerates)
+        complete |= reads - set(part.tolerates)
+        made |= set(named(part.outputs)) if in_series else set()
+    return tuple(sorted(with_gaps - complete))
+
+
 class Pass(Model):
     """Hand fields on unchanged: the identity, and the reader of a single field.
 
@@ -75,6 +88,10 @@ class Chain(Model):
             given |= named(part.outputs)
         self.inputs, self.outputs = needed, tuple(given.values())
 
+    @property
+    def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return _tolerated(self.parts, in_series=True)
+
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         require(fields, self.inputs, "Chain")
         made: Fields = {}
@@ -97,6 +114,10 @@ class Add(Model):
         self.parts = parts
         self.inputs = union(*(part.inputs for part in parts), where="Add inputs")
         self.outputs = union(*(part.outputs for part in parts), where="Add outputs")
+
+    @property
+    def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return _tolerated(self.parts)
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         require(fields, self.inputs, "Add")
@@ -266,6 +287,10 @@ class Freeze(Model):
     def initial(self) -> dict[str, ArrayLike]:
         return self.model.initial()
 
+    @property
+    def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.model.tolerates
+
     def prepare(self, fixed: Fields) -> Model:
         return Freeze(self.model.prepare(fixed))
 
@@ -356,6 +381,10 @@ class Rename(Model):
     def outputs(self) -> tuple[Variable, ...]:
         return tuple(replace(v, name=self.names.get(v.name, v.name)) for v in self.model.outputs)
 
+    @property
+    def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.model.tolerates
+
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         return {self.names.get(name, name): value for name, value in self.model(fields, key=key).items()}
 
@@ -378,6 +407,10 @@ class Mean(Model):
             raise ValueError("Mean: the models share no output; rename one, or name what they have in common alike")
         everything = union(*([v for v in part.outputs if v.name in shared] for part in parts), where="Mean outputs")
         self.outputs = everything
+
+    @property
+    def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return _tolerated(self.parts)
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         require(fields, self.inputs, "Mean")

@@ -72,12 +72,14 @@ class Model(eqx.Module):
 
     `inputs` and `outputs` declare what one sample needs and gives. A model that is
     one step in time also declares which of its outputs are its `state` (they are
-    inputs too) and what the state is before the first step.
+    inputs too) and what the state is before the first step. `tolerates` names the
+    inputs that may have gaps (NaN); all others must be complete.
     """
 
     inputs: AbstractVar[tuple[Variable, ...]]
     outputs: AbstractVar[tuple[Variable, ...]]
     state: ClassVar[tuple[str, ...]] = ()
+    tolerates: ClassVar[tuple[str, ...]] = ()
 
     @abc.abstractmethod
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
@@ -182,6 +184,10 @@ class System(Model):
     @property
     def outputs(self) -> tuple[Variable, ...]:
         return self.model.outputs
+
+    @property
+    def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.model.tolerates
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         return self.model(fields, key=key)

@@ -14,7 +14,7 @@ def compose(mechanism: Model, learner: Untaught, *, methods: Sequence[Coupling])
 
     The inner systems are taught first; the outer couplings decide whether they then stay as they are.
     """
-    system = System(mechanism)
+    system = mechanism if isinstance(mechanism, System) else System(mechanism)
     for method in methods:
         system = method(system, learner)
     return system

@@ -83,6 +83,13 @@ def settled(mechanism: Model, where: str) -> Model:
     return mechanism
 
 
+def bare(mechanism: Model) -> Model:
+    """The mechanism inside, however many systems have been put around it."""
+    while isinstance(mechanism, System):
+        mechanism = mechanism.model
+    return mechanism
+
+
 def forcing_of(mechanism: Model) -> tuple[Variable, ...]:
     """What a mechanism reads of the world: its inputs but for the number by which it looks up a site's parameters."""
     return tuple(variable for variable in mechanism.inputs if variable.name != "site_number")

@@ -16,8 +16,9 @@ class Windows(eqx.Module):
     """Windows of one site each: a warm-up without observations, then the days that count.
 
     Every observed day under the mask counts in exactly one window, as far as `warmup + length`
-    days of unbroken forcing allow; forcing inside a window is never missing. The warm-up may
-    reach back before the mask: it is forcing only. With `stride` shorter than `length` windows
+    days of unbroken forcing allow; forcing inside a window is never missing, but for the inputs
+    named in `gaps` (what a model `tolerates`). The warm-up may reach back before the mask: it is
+    forcing only. With `stride` shorter than `length` windows
     overlap and days count more than once.
 
     `take(indices)` gives `fields` {name: (batch, warmup + length) or (batch,)}, `observed` with NaN
@@ -44,6 +45,7 @@ class Windows(eqx.Module):
         warmup: int = 365,
         *,
         inputs: Sequence[str] | None = None,
+        gaps: Sequence[str] = (),
         targets: Sequence[str] | None = None,
         stride: int | None = None,
         scales: dict[str, np.ndarray] | None = None,
@@ -52,7 +54,7 @@ class Windows(eqx.Module):
         goals = tuple(record.observed) if targets is None else tuple(targets)
         hidden = {name: np.where(mask, record.observed[name], np.nan) for name in goals}
         counts = np.any([np.isfinite(values) for values in hidden.values()], axis=0)
-        complete = record.complete(names)
+        complete = record.complete([name for name in names if name not in gaps])
         places = _places(counts, complete, length, warmup, stride)
         if not places:
             raise DataError(_nothing(counts, complete, length, warmup))

@@ -217,11 +217,11 @@ class Run:
         part = self.data_of(job)
         split = problem.make_split(part, self.splits[job.split], job.fraction)
         size = {**self.window, **{k: v for k, v in table.get("training", {}).items() if k in self.window}}
-        reads = [v.name for v in model.inputs]
-        train = Windows(part, split.train, size["window"], size["warmup"], inputs=reads)
+        reads = {"inputs": [v.name for v in model.inputs], "gaps": model.tolerates}
+        train = Windows(part, split.train, size["window"], size["warmup"], **reads)
         if not (split.validation & np.isfinite(part.observed[self.target])).any():
             return train, None
-        return train, Windows(part, split.validation, size["window"], size["warmup"], inputs=reads, scales=train.scales)
+        return train, Windows(part, split.validation, size["window"], size["warmup"], **reads, scales=train.scales)
 
     def calibrated(self, job: Job, table: dict[str, Any] | str) -> list[Model]:
         """The mechanism calibrated on a job's training part, one a seed: the best of several starts each."""

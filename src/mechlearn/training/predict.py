@@ -13,7 +13,8 @@ SITES_AT_ONCE = 64
 def predict(model: Model, record: Record, names: tuple[str, ...] | None = None) -> dict[str, np.ndarray]:
     """Run a model over every site of a record: named outputs as (site, time) arrays, NaN where forcing is missing.
 
-    A gap in the forcing ends a run; the next stretch starts from the model's initial state.
+    A gap in the forcing ends a run, unless the model tolerates it; the next stretch starts from the model's initial
+    state.
     """
     wanted = names or tuple(v.name for v in model.outputs if v.dims == ("time",))
     shape = (len(record.sites), len(record.time))
@@ -33,8 +34,9 @@ def predict(model: Model, record: Record, names: tuple[str, ...] | None = None) 
 
 
 def stretches(model: Model, record: Record) -> dict[tuple[int, int], list[int]]:
-    """The unbroken stretches of complete forcing, with the sites that have each."""
-    series = [record.fields[v.name] for v in model.inputs if record.fields[v.name].ndim > 1]
+    """The unbroken stretches of forcing that is complete where it must be, with the sites that have each."""
+    needed = [record.fields[v.name] for v in model.inputs if v.name not in model.tolerates]
+    series = [values for values in needed if values.ndim > 1]
     complete = np.all([np.isfinite(values) for values in series], axis=0)
     found: dict[tuple[int, int], list[int]] = {}
     for site, whole in enumerate(complete):

@@ -1,11 +1,15 @@
 """Calibrating a model without gradients on a Gaussian process of its misfit."""
 
+import warnings
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 from scipy.stats import norm, qmc
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
@@ -15,25 +19,27 @@ from ..parameters import bounded, parameters, set_parameters, unbounded
 from .losses import objective
 
 FAILED = 1e6
+TUNE_EVERY = 10
 
 
 def fit_surrogate(system: System, windows: Windows, *, key: PRNGKeyArray, runs: int = 120) -> System:
     """Find parameters by running the model where a Gaussian process of its misfit expects the most.
 
-    A Latin hypercube starts the search; every further run maximises the expected improvement
+    A Latin hypercube of at most half the runs starts the search; every further run maximises the expected improvement
     `E[max(J_best - J, 0)]` of the log misfit (Jones et al. 1998, doi:10.1023/A:1008306431147). A run that fails
     or returns NaN counts as very bad, and the search goes on.
     """
     free = {path: p for path, p in parameters(system.model).items() if not p.fixed}
+    cost_at = _costs(system, free, windows)
     seed = int(jax.random.randint(key, (), 0, 2**31 - 1))
-    misfit = _misfit(system, windows)
-    tried = qmc.LatinHypercube(len(free), rng=seed).random(max(8 * len(free), runs // 3))
-    cost = np.array([_cost(misfit, _placed(system, free, point)) for point in tried])
-    draw = np.random.default_rng(seed)
-    while len(tried) < runs:
-        point = _most_promising(tried, np.log(cost), draw)
+    first = min(max(8 * len(free), runs // 3), max(2, runs // 2))
+    tried = qmc.LatinHypercube(len(free), rng=seed).random(first)
+    cost = np.array([cost_at(point) for point in tried])
+    draw, kernel = np.random.default_rng(seed), _kernel(len(free))
+    for run in range(runs - first):
+        kernel, point = _most_promising(tried, np.log(cost), draw, kernel, tune=run % TUNE_EVERY == 0)
         tried = np.vstack([tried, point])
-        cost = np.append(cost, _cost(misfit, _placed(system, free, point)))
+        cost = np.append(cost, cost_at(point))
     return _placed(system, free, tried[np.argmin(cost)])
 
 
@@ -48,24 +54,34 @@ def _physical(unit: float, bounds: tuple[float, float]) -> float:
     return float(bounded(norm.ppf(np.clip(unit, 1e-3, 1 - 1e-3)) + unbounded(bounds[0] + 1.0, bounds), bounds))
 
 
-def _misfit(system: System, windows: Windows):
+def _costs(system: System, free, windows: Windows) -> Callable[[np.ndarray], float]:
+    """The misfit at any point, compiled once."""
+    batch = windows.take(jnp.arange(len(windows)))
     size = len(windows) * windows.length
-    loss, batch = objective(system.terms, windows.warmup, size), windows.take(jnp.arange(len(windows)))
-    return eqx.filter_jit(lambda model: loss(model, batch, None))
+    loss = eqx.filter_jit(objective(system.terms, windows.warmup, size))
+
+    def cost_at(point: np.ndarray) -> float:
+        value = float(loss(_placed(system, free, point).model, batch, None))
+        return value if np.isfinite(value) else FAILED
+
+    return cost_at
 
 
-def _cost(misfit, system: System) -> float:
-    value = float(misfit(system.model))
-    return value if np.isfinite(value) else FAILED
+def _kernel(count: int):
+    return ConstantKernel(1.0) * Matern(np.full(count, 0.5), (0.05, 20.0), nu=2.5) + WhiteKernel(1e-4)
 
 
-def _most_promising(tried: np.ndarray, cost: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-    kernel = ConstantKernel(1.0) * Matern(np.full(tried.shape[1], 0.5), (0.05, 20.0), nu=2.5) + WhiteKernel(1e-4)
-    process = GaussianProcessRegressor(kernel, normalize_y=True).fit(tried, np.minimum(cost, np.median(cost) + 3.0))
+def _most_promising(tried: np.ndarray, cost: np.ndarray, draw: np.random.Generator, kernel, *, tune: bool):
+    optimiser = "fmin_l_bfgs_b" if tune else None
+    process = GaussianProcessRegressor(kernel, optimizer=optimiser, normalize_y=True)
+    with warnings.catch_warnings():
+        # A length scale at its bound says that a parameter hardly matters, no noise that the model is deterministic.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        process.fit(tried, np.minimum(cost, np.median(cost) + 3.0))
     best = tried[np.argmin(cost)]
     near = np.clip(best + draw.normal(0, 0.08, (512, len(best))), 0, 1)
     candidates = np.vstack([draw.random((1024, len(best))), near])
     mean, deviation = process.predict(candidates, return_std=True)
     gain = cost.min() - mean
     z = gain / np.maximum(deviation, 1e-9)
-    return candidates[np.argmax(gain * norm.cdf(z) + deviation * norm.pdf(z))]
+    return process.kernel_, candidates[np.argmax(gain * norm.cdf(z) + deviation * norm.pdf(z))]

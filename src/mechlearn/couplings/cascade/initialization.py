@@ -30,6 +30,10 @@ class Screen(Model):
     def outputs(self) -> tuple[Variable, ...]:
         return (self.variable,)
 
+    @property
+    def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return (self.variable.name,)
+
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         seen = fields[self.variable.name]
         expected = self.expected(fields, key=key)[self.variable.name]

@@ -9,7 +9,7 @@ from ...compose import Chain, Dial, Rollout
 from ...core import Fields, Lesson, Model, System, Variable, named
 from ...parameter_sets import Members, members
 from ...parameters import find, parameters, variable_of
-from ..series import Untaught, forcing_of, join, terms_of
+from ..series import Untaught, bare, forcing_of, join, terms_of
 
 
 def static_parameters(
@@ -96,7 +96,7 @@ def _names(mechanism: Model, names: Sequence[str] | None) -> tuple[str, ...]:
 
 def _host(mechanism: Model) -> Rollout:
     """The roll-out whose parameters are to be set, freed from whatever set them before."""
-    host = mechanism.model if isinstance(mechanism, System) else mechanism
+    host = bare(mechanism)
     if not isinstance(host, Rollout):
         raise ValueError("embedded.adjustment needs a mechanism carried through time: Rollout(step)")
     if not isinstance(host.step, Dial):

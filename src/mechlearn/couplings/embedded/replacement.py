@@ -8,7 +8,7 @@ from jaxtyping import ArrayLike, PRNGKeyArray
 from ...compose import Rollout
 from ...core import Fields, Lesson, Model, System, Variable
 from ...parameters import follow, replace_at
-from ..series import Untaught, join, terms_of
+from ..series import Untaught, bare, join, terms_of
 
 
 class Overheard(Model):
@@ -77,7 +77,7 @@ def online(mechanism: Model, learner: Untaught, *, joint: str = "evaporation") -
 
     Raises `ValueError` for a mechanism that is no roll-out, or a joint it does not have.
     """
-    host = mechanism.model if isinstance(mechanism, System) else mechanism
+    host = bare(mechanism)
     if not isinstance(host, Rollout):
         raise ValueError("embedded.replacement needs a mechanism carried through time: Rollout(step)")
     part = follow(host.step, joint)

@@ -1,4 +1,4 @@
-"""One value of every parameter for each of many sites."""
+"""More than one set of parameters: one for each site, or several side by side."""
 
 import equinox as eqx
 import jax
@@ -6,11 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mechlearn.compose import Rollout
+from mechlearn.compose import Dial, Rollout
 from mechlearn.core import named
 from mechlearn.mechanisms.water.hbv import HBV
+from mechlearn.parameter_sets import Members, OneForEachSite, site_by_site
 from mechlearn.parameters import parameters, set_parameters
-from mechlearn.sites import OneForEachSite, site_by_site
 from mechlearn.training.predict import predict
 
 
@@ -59,3 +59,17 @@ def test_a_site_by_site_model_has_the_parameters_and_bounds_of_the_mechanism():
     tables = [setting for setting in each.step.settings if isinstance(setting, OneForEachSite)]
     assert [s.outputs[0].bounds for s in tables] == [p.bounds for p in plain.values()]
     assert all(jax.numpy.shape(s.table.value) == (3,) for s in tables)
+
+
+def test_equal_members_are_the_model_and_their_mean_keeps_the_balance(forcing):
+    one = Rollout(Dial(HBV(), ["recharge_exponent"]), static=("recharge_exponent",))
+    several = Members(one, ("recharge_exponent",), 3)
+    sample = {name: value[0] for name, value in forcing.items()}
+    names = [f"recharge_exponent_of_{k}" for k in range(3)]
+    assert set(names) < set(named(several.inputs)) and "recharge_exponent" not in named(several.inputs)
+    equal = several({**sample, **dict.fromkeys(names, jnp.asarray(2.5))})
+    alone = one({**sample, "recharge_exponent": jnp.asarray(2.5)})
+    np.testing.assert_allclose(equal["runoff"], alone["runoff"], rtol=1e-5, atol=1e-6)
+    spread = several({**sample, **dict(zip(names, jnp.asarray([1.0, 2.5, 6.0]), strict=True))})
+    ends = [one({**sample, "recharge_exponent": jnp.asarray(v)})["runoff"] for v in (1.0, 2.5, 6.0)]
+    np.testing.assert_allclose(spread["runoff"], sum(ends) / 3, rtol=1e-4, atol=1e-5)
