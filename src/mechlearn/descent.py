@@ -159,12 +159,14 @@ def _epoch(loss: Loss, fixed: Any, optimiser: optax.GradientTransformation, batc
 def _judge(loss: Loss, fixed: Any, batch_size: int):
     @eqx.filter_jit
     def judge(weights, held, examples):
-        blocks = jnp.array_split(jnp.arange(len(examples)), -(-len(examples) // batch_size))
-        shares = jnp.asarray([len(block) / len(examples) for block in blocks])
+        whole = len(examples) // batch_size * batch_size
+        blocks, rest = jnp.arange(whole).reshape(-1, batch_size), jnp.arange(whole, len(examples))
 
         def one_seed(w, h):
             model = to_physical(eqx.combine(w, h, fixed))
-            return jnp.sum(shares * jnp.stack([loss(model, examples.take(block), None) for block in blocks]))
+            each = jax.lax.map(lambda block: loss(model, examples.take(block), None), blocks)
+            last = loss(model, examples.take(rest), None) * len(rest) if len(rest) else 0.0
+            return (jnp.sum(each) * batch_size + last) / len(examples)
 
         return jax.vmap(one_seed)(weights, held)
 
