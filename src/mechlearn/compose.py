@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
-from .core import Fields, Law, Model, Variable, agree, named, require, union
+from .core import Fields, Law, Model, Variable, agree, named, require, tolerated, union
 from .parameters import find, follow, parameters, replace_at, variable_of
 
 
@@ -20,19 +20,6 @@ def _keys(key: PRNGKeyArray | None, count: int):
 
 def _pick(fields: Fields, variables: Sequence[Variable]) -> Fields:
     return {variable.name: fields[variable.name] for variable in variables}
-
-
-def _tolerated(parts: Sequence[Model], *, in_series: bool = False) -> tuple[str, ...]:
-    """The inputs that every part which reads them takes with gaps, as they come from outside."""
-    made: set[str] = set()
-    with_gaps: set[str] = set()
-    complete: set[str] = set()
-    for part in parts:
-        reads = set(named(part.inputs)) - made
-        with_gaps |= reads & set(part.tolerates)
-        complete |= reads - set(part.tolerates)
-        made |= set(named(part.outputs)) if in_series else set()
-    return tuple(sorted(with_gaps - complete))
 
 
 class Pass(Model):
@@ -90,7 +77,7 @@ class Chain(Model):
 
     @property
     def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return _tolerated(self.parts, in_series=True)
+        return tolerated(self.parts, in_series=True)
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         require(fields, self.inputs, "Chain")
@@ -117,7 +104,7 @@ class Add(Model):
 
     @property
     def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return _tolerated(self.parts)
+        return tolerated(self.parts)
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         require(fields, self.inputs, "Add")
@@ -135,8 +122,7 @@ class Rollout(Model):
     state and those named `static`. `start` holds the state before the first step as leaves (the
     unknown of variational assimilation); without it the step's own `initial()` is used. With
     `remat` the backward pass recomputes each step instead of storing it. `save_every=n` keeps
-    every n-th output; `keep` names the outputs to return (all by default). What does not change from
-    step to step (`step.prepare`) is computed once.
+    every n-th output; `keep` names the outputs to return (all by default). `step.prepare` is called once, first.
 
     Raises `ValueError` when a declared state is not both input and output of the step.
     """
@@ -241,17 +227,12 @@ class Dial(Model):
         return self.model.initial()
 
     def prepare(self, fixed: Fields) -> "Dial":
-        """Return this dial with the settings that read nothing but fixed fields made once.
-
-        A part that owns a parameter which goes on changing stays unprepared.
-        """
+        """Make the settings that read only fixed fields once; a part whose parameters go on changing stays as it is."""
         settings = dict(zip(self.paths, self.settings, strict=True))
-        once = {path: s for path, s in settings.items() if all(v.name in fixed for v in s.inputs)}
-        model = _dialled(self.model, once, fixed)
+        changing = {path: one for path, one in settings.items() if not set(named(one.inputs)) <= set(fixed)}
+        model = _dialled(self.model, {path: settings[path] for path in self.paths if path not in changing}, fixed)
         prepared = model.prepare(fixed)
-        changing = {path: setting for path, setting in settings.items() if path not in once}
-        for path in changing:
-            owner = path.rpartition(".")[0]
+        for owner in {path.rpartition(".")[0] for path in changing}:
             prepared = replace_at(prepared, owner, follow(model, owner))
         return Dial(prepared, changing)
 
@@ -410,7 +391,7 @@ class Mean(Model):
 
     @property
     def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return _tolerated(self.parts)
+        return tolerated(self.parts)
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         require(fields, self.inputs, "Mean")

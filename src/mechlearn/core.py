@@ -225,6 +225,19 @@ def union(*groups: Iterable[Variable], where: str) -> tuple[Variable, ...]:
     return tuple(merged.values())
 
 
+def tolerated(parts: Iterable[Model], *, in_series: bool = False) -> tuple[str, ...]:
+    """The inputs that every part which reads them takes with gaps, as they come from outside."""
+    made: set[str] = set()
+    with_gaps: set[str] = set()
+    complete: set[str] = set()
+    for part in parts:
+        reads = set(named(part.inputs)) - made
+        with_gaps |= reads & set(part.tolerates)
+        complete |= reads - set(part.tolerates)
+        made |= set(named(part.outputs)) if in_series else set()
+    return tuple(sorted(with_gaps - complete))
+
+
 def require(fields: Fields, variables: Iterable[Variable], where: str) -> None:
     """Refuse a sample that lacks a declared input.
 
