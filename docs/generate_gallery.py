@@ -34,7 +34,8 @@ def read(name: str) -> list[dict[str, Any]]:
 
 def ranked(rows: list[dict[str, Any]], metric: str = "nse") -> list[dict[str, Any]]:
     """The test scores over all sites on the whole training record, best first."""
-    wanted = {"metric": metric, "part": "test", "split": "main", "site": "median", "fraction": 1.0}
+    split = "ungauged" if any(row["split"] == "ungauged" for row in rows) else "main"
+    wanted = {"metric": metric, "part": "test", "split": split, "site": "median", "fraction": 1.0}
     chosen = [r for r in rows if r.get("value") is not None and all(r.get(k, v) == v for k, v in wanted.items())]
     return sorted((r for r in chosen if not r.get("control")), key=lambda r: -r["value"])
 

@@ -37,7 +37,7 @@ def rows_of(
         over_all = interval(metric, predicted, observed, time, draws=300, resample_sites=len(sites) > MANY)
         rows.append(_row(base, "median", over_all, predicted, observed))
     if len(predicted) > 1:
-        spread = np.nanmean(np.where(np.isfinite(observed), crps(predicted, observed), np.nan))
+        spread = np.nanmedian(crps(predicted, observed))
         rows.append(
             _row({**described, "metric": "crps", "units": units}, "median", (spread, None, None), predicted, observed)
         )

@@ -1,0 +1,30 @@
+"""Pack a finished run as a committed result: python experiments/pack_results.py RUN [NAME].
+
+Keeps every row over all sites and the NSE and KGE of each site, with settings, seeds, seconds and versions.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def packed(run: Path) -> dict:
+    """What a run leaves for others to compare with."""
+    rows = json.loads((run / "results.json").read_text())
+    few = len({row["site"] for row in rows}) <= 12
+    kept = [row for row in rows if few or row["site"] == "median" or (row["part"], row["metric"]) == ("test", "nse")]
+    extras = json.loads((run / "report.json").read_text())
+    environment = json.loads((run / "environment.json").read_text())
+    told = {key: extras[key] for key in ("title", "source", "protocol", "chosen", "expected", "probes", "audit", "controls")}
+    settings = (run / "experiment.resolved.toml").read_text()
+    return {**told, "environment": environment, "settings": settings, "rows": kept}
+
+
+if __name__ == "__main__":
+    folder = Path(sys.argv[1])
+    content = packed(folder)
+    name = sys.argv[2] if len(sys.argv) > 2 else content["rows"][0]["experiment"]
+    text = json.dumps(content, indent=None, separators=(",", ":")).replace('},{"experiment"', '},\n{"experiment"')
+    (RESULTS / f"{name}.json").write_text(text + "\n")
