@@ -93,6 +93,8 @@ class Run:
         storage.write_models(path.with_suffix(".weights.npz"), [system.model for system in systems])
         storage.write_arrays(path, **result, peak_mb=np.array(peak_mb()))
         self._tell(job, seconds)
+        # Every system compiles functions of its own, and a long run would fill the address space with them.
+        jax.clear_caches()
         return {**result, "peak_mb": np.array(peak_mb())}
 
     def finished(self) -> int:
