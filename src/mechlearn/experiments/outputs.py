@@ -22,6 +22,16 @@ from .run import Run, baselines
 def execute(run: Run) -> list[dict[str, Any]]:
     """Do every job of a run (or find it done) and write results.json, predictions.nc and report.json."""
     done = {job: run.result(job) for job in run.jobs()}
+    pool = run.settings.get("holdout", {}).get("pool")
+    rows, predictions = _pooled(run, done, pool) if pool else _apart(run, done)
+    storage.write_json(run.folder / "results.json", rows)
+    _write_predictions(run, predictions)
+    storage.write_json(run.folder / "report.json", _extras(run, done, rows))
+    return rows
+
+
+def _apart(run: Run, done: dict[Job, dict[str, np.ndarray]]) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    """Every split scored by itself, the main one first, whose predictions are written."""
     rows: list[dict[str, Any]] = []
     predictions: dict[str, np.ndarray] = {}
     for split, fraction in sorted(
@@ -32,11 +42,7 @@ def execute(run: Run) -> list[dict[str, Any]]:
         rows += scored
         if (split, fraction) == ("main", 1.0):
             predictions = series
-    rows += _pooled(run, done)
-    storage.write_json(run.folder / "results.json", rows)
-    _write_predictions(run, predictions)
-    storage.write_json(run.folder / "report.json", _extras(run, done, rows))
-    return rows
+    return rows, predictions
 
 
 def applied(run: Run, record: Record, labels: list[str] | None) -> dict[str, dict[str, np.ndarray]]:
@@ -123,35 +129,31 @@ def _score(run: Run, part: dict[Job, dict[str, np.ndarray]], split: str, fractio
     return rows, series
 
 
-def _pooled(run: Run, done: dict[Job, dict[str, np.ndarray]]) -> list[dict[str, Any]]:
-    """The rows of folds taken together: every site judged by the systems that were not taught on it."""
-    name = run.settings.get("holdout", {}).get("pool")
-    if not name:
-        return []
+def _pooled(
+    run: Run, done: dict[Job, dict[str, np.ndarray]], name: str
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    """Folds taken together: every site judged by the systems that were not taught on it."""
     observed = run.record.observed[run.target]
     judged, pooled = np.full(observed.shape, np.nan), {}
     for split in run.splits:
         test = make_split(run.record, run.splits[split]).test
         judged[test] = observed[test]
-        for label, series in _gathered(run, {j: r for j, r in done.items() if j.place[1:] == (split, 1.0, "")}).items():
+        part = {job: result for job, result in done.items() if job.place[1:] == (split, 1.0, "")}
+        for label, series in _gathered(run, part).items():
             pooled.setdefault(label, np.full_like(series, np.nan))[:, test] = series[:, test]
-    units = run.record.variables[run.target].units
-    tables_of = {j.label: j.coupling for j in done}
-    whole = {label: series for label, series in pooled.items() if np.isfinite(series[:, np.isfinite(judged)]).all()}
+    units, coupling = run.record.variables[run.target].units, {job.label: job.coupling for job in done}
+    seconds = {n: float(sum(r["seconds"] for j, r in done.items() if j.label == n)) for n in pooled}
     about = {
-        n: {**tables.describe(run.settings, tables_of[n], n), "split": name, "part": "test", "fraction": 1.0}
-        for n in whole
+        n: {**tables.describe(run.settings, coupling[n], n), "split": name, "part": "test", "fraction": 1.0}
+        | {"seconds": seconds[n]}
+        for n in pooled
     }
-    rows = [
-        row
-        for n in whole
-        for row in tables.rows_of(about[n], whole[n], judged, run.record.time, run.record.sites, units)
-    ]
-    references = {n: whole[n] for n in tables.BASELINES if n in whole}
-    others = [n for n in whole if n not in tables.BASELINES]
-    return rows + [
-        row for n in others for row in tables.gain_rows(about[n], whole[n], references, judged, run.record.time)
-    ]
+    time, sites = run.record.time, run.record.sites
+    rows = [row for n in pooled for row in tables.rows_of(about[n], pooled[n], judged, time, sites, units)]
+    references = {n: pooled[n] for n in tables.BASELINES if n in pooled}
+    others = [n for n in pooled if n not in tables.BASELINES]
+    rows += [row for n in others for row in tables.gain_rows(about[n], pooled[n], references, judged, time)]
+    return rows, pooled
 
 
 def _gathered(run: Run, part: dict[Job, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
