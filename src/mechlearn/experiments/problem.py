@@ -1,6 +1,7 @@
 """What an experiment file asks for, made: data, split, mechanisms, learners and couplings."""
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -59,7 +60,7 @@ class Job:
         """A file name that tells this job from all others."""
         group = self.sites[0] if len(self.sites) == 1 else f"{len(self.sites)}-sites"
         parts = (group, self.split, f"{self.fraction:g}", self.control, self.label)
-        return "--".join(part for part in parts if part).replace(" ", "_").replace("/", "_")
+        return re.sub(r"[^\w.()+-]+", "_", "--".join(part for part in parts if part))
 
 
 def read_data(settings: dict[str, Any]) -> Record:
