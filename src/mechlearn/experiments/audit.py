@@ -75,7 +75,9 @@ def _laws(model: Model, record: Record, target: str) -> list[dict[str, Any]]:
     laws = {"water balance of a year (mm day-1)": WaterBalance((PRECIPITATION,), losses, (), window=365)}
     if stores and EVAPOTRANSPIRATION in made and not _held(model, "exchange"):
         laws["water balance of a day (mm)"] = WaterBalance((PRECIPITATION,), losses, stores)
-    laws["bounds of runoff"] = Bounds(tuple(v for v in model.outputs if v.name == target))
+    quantity = record.variables[target]
+    if quantity.bounds != (-np.inf, np.inf):
+        laws[f"bounds of {target}"] = Bounds((quantity,))
     return audit(laws, made)
 
 
