@@ -336,8 +336,10 @@ class Obey(Model):
         gain = jacobian * spread
         curvature = gain @ jacobian.T
         # A law already obeyed (a bound not touched) has no slope there: the ridge keeps the system solvable.
-        ridge = 1e-9 * jnp.eye(len(curvature), dtype=curvature.dtype)
-        return unravel(point - gain.T @ jnp.linalg.solve(curvature + ridge, residual(point)))
+        curvature = curvature + 1e-9 * jnp.eye(len(curvature), dtype=curvature.dtype)
+        broken = residual(point)
+        share = broken / curvature[0] if len(broken) == 1 else jnp.linalg.solve(curvature, broken)
+        return unravel(point - gain.T @ share)
 
 
 class Rename(Model):
