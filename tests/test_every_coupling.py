@@ -16,6 +16,7 @@ from mechlearn.couplings.cascade.refinement import residual
 from mechlearn.couplings.cascade.transfer import states
 from mechlearn.couplings.embedded.adjustment import daily_parameters
 from mechlearn.couplings.infused.input_constraint import simulated_input
+from mechlearn.couplings.infused.structure_constraint import projected
 from mechlearn.data.batches import Windows
 from mechlearn.descent import Descent
 from mechlearn.experiments.resolve import names, thing
@@ -27,9 +28,9 @@ from mechlearn.mechanisms.external.callable import Callable
 from mechlearn.mechanisms.water.hbv import HBV
 from mechlearn.parameters import Parameter, follow, parameters, set_parameters
 from mechlearn.training.losses import misfit
-from mechlearn.training.predict import predict
 from mechlearn.training.surrogate import fit_surrogate
 from mechlearn.training.teach import fit
+from mechlearn.variables import EVAPOTRANSPIRATION, PRECIPITATION, RUNOFF, STORAGE_CHANGE
 
 KEY = jax.random.key(3)
 HOW = Descent(epochs=2, batch_size=16, learning_rate=1e-2, patience=0)
@@ -94,9 +95,18 @@ def few_runs():
         yield
 
 
+@eqx.filter_jit
+def run(model, fields):
+    return jax.vmap(lambda sample: model(sample)["runoff"])(fields)
+
+
+def runoff_of(model, record):
+    return np.asarray(run(model, {v.name: jnp.asarray(record.fields[v.name], jnp.float32) for v in model.inputs}))
+
+
 @pytest.fixture(scope="module")
 def predicted(taught, catchments):
-    return cache(lambda name: predict(taught(name)[1], catchments, ("runoff",))["runoff"])
+    return cache(lambda name: runoff_of(taught(name)[1], catchments))
 
 
 def numbers(tree):
@@ -152,13 +162,30 @@ def test_predicts_runoff_that_is_never_negative(name, predicted, few_runs):
     assert runoff.min() >= 0
 
 
+def test_a_projection_keeps_the_balance_without_negative_runoff():
+    days, names = jnp.arange(50), ("runoff", "evapotranspiration", "storage_change")
+
+    class Leaky(Model):
+        inputs = tuple(v.over("time") for v in (PRECIPITATION,))
+        outputs = tuple(v.over("time") for v in (RUNOFF, EVAPOTRANSPIRATION, STORAGE_CHANGE))
+
+        def __call__(self, fields, *, key=None):
+            return dict(zip(names, (0.0 * days, 0.01 * days, 3.0 * jnp.sin(days)), strict=True))
+
+    system = projected(Rollout(HBV()), lambda inputs, outputs: Leaky())
+    rain = jnp.maximum(0, jnp.cos(0.7 * days))
+    made = system({"precipitation": rain})
+    assert min(made["runoff"].min(), made["evapotranspiration"].min()) >= 0
+    np.testing.assert_allclose(sum(made[name] for name in names), rain, atol=1e-5)
+
+
 @every_coupling
 def test_the_future_does_not_change_the_past(name, taught, predicted, few_runs, catchments):
     day = 700
     later = {name: np.array(catchments.fields[name], copy=True) for name in catchments.dynamic}
     for values in later.values():
         values[:, day:] = 0.5 * values[:, day:] + 1.0
-    other = predict(taught(name)[1], catchments.with_fields(later), ("runoff",))["runoff"]
+    other = runoff_of(taught(name)[1], catchments.with_fields(later))
     np.testing.assert_allclose(other[:, :day], predicted(name)[:, :day], rtol=1e-4, atol=1e-4)
     assert not np.allclose(other[:, day:], predicted(name)[:, day:])
 
@@ -190,7 +217,7 @@ def test_a_learner_without_a_gradient_corrects_a_mechanism(catchments):
     after = fit([system], windows, key=KEY, how=HOW)[0][0]
 
     def error(model):
-        return np.nanmean((predict(model, catchments, ("runoff",))["runoff"] - catchments.observed["runoff"]) ** 2)
+        return np.mean((runoff_of(model, catchments) - catchments.observed["runoff"]) ** 2)
 
     assert error(after) < 0.9 * error(system.model.parts[0])
 

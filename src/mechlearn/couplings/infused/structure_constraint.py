@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from ...compose import Chain, Obey
 from ...core import Fields, Lesson, Model, System, Variable
+from ...laws.bounds import Bounds
 from ...laws.water_balance import WaterBalance
 from ...variables import EVAPOTRANSPIRATION, STORAGE_CHANGE
 from ..series import Untaught, forcing_of, output, reach, settled
@@ -31,7 +32,8 @@ def projected(
 ) -> System:
     """Project what the learner says of runoff, evapotranspiration and storage onto the day's water balance.
 
-    `P = y + ET + dS` holds exactly; each moves in proportion to its squared `mobility`. The evapotranspiration
+    `P = y + ET + dS` holds exactly; each moves in proportion to its squared `mobility`, but no runoff or
+    evapotranspiration below zero: the storage takes what is left. The evapotranspiration
     and storage change are first taught from the mechanism, the runoff from the observations.
     """
     mechanism = settled(mechanism, "infused.structure_constraint.projected")
@@ -45,5 +47,7 @@ def projected(
         targets = {target: made[target], "evapotranspiration": made["evapotranspiration"], "storage_change": storage}
         return {v.name: fields[v.name] for v in chain.inputs}, targets
 
-    balanced = Chain(model, Obey(law, adjust=tuple(v.name for v in series), mobility=tuple(mobility)))
+    nearest = Obey(law, adjust=tuple(v.name for v in series), mobility=tuple(mobility))
+    positive = [Obey(Bounds((flux,)), adjust=(flux.name,)) for flux in series[:2]]
+    balanced = Chain(model, nearest, *positive, Obey(law, adjust=("storage_change",)))
     return System(balanced, lessons=(Lesson("parts.0", examples),))
