@@ -12,7 +12,7 @@ from typing import Any
 from .resolve import hint
 
 TABLES = {
-    "experiment": "name, title, source, protocol, target, seeds, seed, sites",
+    "experiment": "name, title, source, protocol, target, seeds, seed, sites, couplings (only these)",
     "data": "reader and its options",
     "split": "kind and its options",
     "mechanism": "model and its parameters",
@@ -39,7 +39,7 @@ EXAMPLES = {
     "learner": "lstm",
     "coupling": "cascade.refinement.residual",
 }
-EXPERIMENT_KEYS = ("name", "title", "source", "protocol", "target", "seeds", "seed", "sites")
+EXPERIMENT_KEYS = ("name", "title", "source", "protocol", "target", "seeds", "seed", "sites", "couplings")
 
 
 class RequestError(ValueError):

@@ -71,7 +71,15 @@ class Run:
     def _tables(self) -> list[dict[str, Any]]:
         given = self.settings["coupling"]
         names = [table.get("name") for table in given]
-        return [{"name": name} for name in problem.BASELINES if name not in names] + given
+        tables = [{"name": name} for name in problem.BASELINES if name not in names] + given
+        only = self.settings["experiment"].get("couplings")
+        if only is None:
+            return tables
+        known = [label_of(table) for table in tables]
+        unknown = [label for label in only if label not in known]
+        if unknown:
+            raise config.RequestError(f"[experiment] couplings: there is no {unknown}; there are: {', '.join(known)}")
+        return [table for table in tables if label_of(table) in (*problem.BASELINES, *only)]
 
     def result(self, job: Job) -> dict[str, np.ndarray]:
         """What a job predicts: read back if it has been done, else done now and written down."""
