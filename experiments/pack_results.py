@@ -17,7 +17,9 @@ def packed(run: Path) -> dict:
     kept = [row for row in rows if few or row["site"] == "median" or (row["part"], row["metric"]) == ("test", "nse")]
     extras = json.loads((run / "report.json").read_text())
     environment = json.loads((run / "environment.json").read_text())
-    told = {key: extras[key] for key in ("title", "source", "protocol", "chosen", "expected", "probes", "audit", "controls")}
+    told = {
+        key: extras[key] for key in ("title", "source", "protocol", "chosen", "expected", "probes", "audit", "controls")
+    }
     settings = (run / "experiment.resolved.toml").read_text()
     return {**told, "environment": environment, "settings": settings, "rows": kept}
 
