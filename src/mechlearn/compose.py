@@ -284,7 +284,7 @@ class Obey(Model):
 
     `x* = x - S J^T (J S J^T)^-1 r(x)` with J the law's Jacobian and S the squared `mobility` of
     each adjusted field: exact in one step for a linear law, Gauss-Newton steps for others.
-    Fields with an axis of time are projected along the whole of it at once.
+    Fields with an axis of time are projected day by day, or along all of it at once unless `pointwise`.
 
     Raises `ValueError` when the law does not read an adjusted field.
     """
@@ -334,9 +334,8 @@ class Obey(Model):
 
         jacobian = jax.jacrev(residual)(point)
         gain = jacobian * spread
-        curvature = gain @ jacobian.T
         # A law already obeyed (a bound not touched) has no slope there: the ridge keeps the system solvable.
-        curvature = curvature + 1e-9 * jnp.eye(len(curvature), dtype=curvature.dtype)
+        curvature = gain @ jacobian.T + 1e-9 * jnp.eye(len(jacobian), dtype=point.dtype)
         broken = residual(point)
         share = broken / curvature[0] if len(broken) == 1 else jnp.linalg.solve(curvature, broken)
         return unravel(point - gain.T @ share)
@@ -388,8 +387,7 @@ class Mean(Model):
         shared = set.intersection(*(set(named(part.outputs)) for part in parts))
         if not shared:
             raise ValueError("Mean: the models share no output; rename one, or name what they have in common alike")
-        everything = union(*([v for v in part.outputs if v.name in shared] for part in parts), where="Mean outputs")
-        self.outputs = everything
+        self.outputs = union(*([v for v in part.outputs if v.name in shared] for part in parts), where="Mean outputs")
 
     @property
     def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
