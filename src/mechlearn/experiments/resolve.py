@@ -136,10 +136,8 @@ def _broken(what: str, error: Exception) -> UnknownName:
 def _holds_one(module_name: str, room: str) -> bool:
     try:
         module = importlib.import_module(module_name)
-    except ModuleNotFoundError:
-        return False
-    except Exception:  # a broken file is listed; `thing` says what is wrong with it
-        return True
+    except Exception:  # a file that is broken, or lacks its package, is listed; `thing` says what is wrong with it
+        return not module_name.rsplit(".", 1)[-1].startswith("_")
     return hasattr(module, "example") and any(_is_concrete(c, ROOMS[room], module) for c in vars(module).values())
 
 
