@@ -51,7 +51,7 @@ def outside(copy: Path, *words: str, folder: Path | None = None) -> subprocess.C
     """Run Python on the copy of the package, not on this one."""
     variables = {**os.environ, "PYTHONPATH": str(copy / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(
-        [sys.executable, *words], cwd=folder or copy, env=variables, capture_output=True, text=True, timeout=550
+        [sys.executable, *words], cwd=folder or copy, env=variables, capture_output=True, text=True, timeout=580
     )
 
 

@@ -21,7 +21,7 @@ saved, save = [], descent._save
 
 def save_and_die(*arguments):
     save(*arguments)
-    saved.append(1)
+    saved.extend(path for path in arguments[:1] if path is not None)
     if str(len(saved)) == os.environ.get("DIE_AFTER_CHECKPOINTS"):
         os.kill(os.getpid(), signal.SIGKILL)
 
