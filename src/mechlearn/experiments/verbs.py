@@ -68,7 +68,7 @@ def check_(options: Namespace, console: Console) -> int:
     for finding in diagnose(record, split, length=run.window["window"], warmup=run.window["warmup"]):
         say(f"  {finding}")
     for label, system in sketched:
-        say(f"  {label:45s} reads {', '.join(v.name for v in system.inputs)}")
+        say(f"  {label:45s} reads {few((v.name for v in system.inputs), 8)}")
     say(f"{len(run.jobs())} systems would be taught, {run.seeds} seeds each; nothing was written")
     return 0
 
