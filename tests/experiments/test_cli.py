@@ -140,18 +140,6 @@ def test_environment(finished: Path) -> None:
     assert "jax" in found["packages"]
 
 
-def test_what_was_run_can_be_run_again(finished: Path, tmp_path: Path, monkeypatch, mechlearn_) -> None:
-    again = finished / "experiment.resolved.toml"
-    assert tomllib.loads(again.read_text())["data"]["path"] == str(finished.parent / "river.csv")
-    monkeypatch.chdir(tmp_path)
-    shutil.copy(finished.parent / "reservoir.py", tmp_path)
-    shutil.copytree(finished, tmp_path / "out")
-    answer = mechlearn_("run", again, "--out", "out", "--resume")
-    assert answer.code == 0, answer.err
-    assert "3 of 3 systems are there already" in answer.out
-    assert rows(tmp_path / "out") == rows(finished)
-
-
 def test_compare(finished: Path, tmp_path: Path, mechlearn_) -> None:
     one = mechlearn_("compare", finished)
     assert one.code == 0
