@@ -266,8 +266,9 @@ class Assimilation(eqx.Module):
             members = jax.vmap(lambda x: advance(x, now.place)[0])(members)
         members, lost = _living(members, lost_key)
         prior, made = jax.vmap(forward)(members)
-        _, _, rejected, consistency = self._compared(jax.vmap(self._observe)(made), now.observed)
-        seen = jnp.where(self._outliers(jax.vmap(self._observe)(made), now.observed), jnp.nan, now.observed)
+        predicted = jax.vmap(self._observe)(made)
+        _, _, rejected, consistency = self._compared(predicted, now.observed)
+        seen = jnp.where(self._outliers(predicted, now.observed), jnp.nan, now.observed)
 
         def predict(ensemble: Array) -> Array:
             return self.error.compare(jax.vmap(lambda x: self._observe(forward(x)[1]))(ensemble), seen)[0]

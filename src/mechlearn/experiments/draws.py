@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from ..core import Model
+from ..data.record import Record
 from ..evaluation.profiles import inversions
 from ..training.predict import predict
 from .problem import Job
@@ -16,15 +17,14 @@ if TYPE_CHECKING:
 NORMAL = 1.6448536  # half the width of the 90 % interval of a normal distribution, in standard deviations
 
 
-def foretold(run: "Run", job: Job, systems: list[Model]) -> dict[str, np.ndarray]:
-    """What the systems of a job (one a seed) predict for its sites: `prediction` (seed, site, time, ...).
+def foretold(run: "Run", job: Job, systems: list[Model], part: Record) -> dict[str, np.ndarray]:
+    """What the systems of a job (one a seed) predict for its part of the record: `prediction` (seed, site, time, ...).
 
     Where the experiment asks for draws of the job's coupling, the prediction is their mean; `deviation` is its
     standard deviation, calibrated on the validation part, `drawn` that of the draws alone, and `inverted` (seed, draw)
     the share of inverted pairs of each draw on the test part (%).
     """
-    part, target = run.simulated(job, run.data_of(job)), run.target
-    asked = run.settings.get("draws", {})
+    target, asked = run.target, run.settings.get("draws", {})
     if job.label not in asked.get("couplings", ()):
         said = np.stack([predict(system, part, (target,))[target] for system in systems])
         return {"prediction": said.astype(np.float32)}

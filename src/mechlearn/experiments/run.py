@@ -88,8 +88,9 @@ class Run:
         if path.exists():
             return storage.read_arrays(path)
         began = time.perf_counter()
-        systems, losses = self.teach(job)
-        said = foretold(self, job, systems)
+        part = self.simulated(job, self.data_of(job))
+        systems, losses = self.teach(job, part)
+        said = foretold(self, job, systems, part)
         seconds = time.perf_counter() - began
         history = losses if losses is not None else (None, np.zeros((0, 1)), np.zeros((0, 1)))
         result = {
@@ -131,10 +132,10 @@ class Run:
         spoilt = getattr(controls, job.control)(part, self.key(job.name))
         return spoilt.with_fields({"site_number": part.fields["site_number"]})
 
-    def teach(self, job: Job) -> tuple[list[System], Any]:
-        """Build one system a seed and teach them."""
+    def teach(self, job: Job, part: Record) -> tuple[list[System], Any]:
+        """Build one system a seed and teach them on the record of the job's sites, simulation and all."""
         systems = self.build(job)
-        windows, validation = self.windows(job, job.coupling, systems[0], self.simulated(job, self.data_of(job)))
+        windows, validation = self.windows(job, job.coupling, systems[0], part)
         checkpoint = self.folder / "state" / f"{job.name}.checkpoint.npz"
         how = problem.descent(self.settings["training"], job.coupling.get("training", {}))
         taught = fit(
@@ -154,7 +155,7 @@ class Run:
         """The untaught systems of a job, one a seed, around calibrated mechanisms."""
         if "members" in job.coupling:
             return self._averaged(job)
-        part = self.simulated(job, self.data_of(job))
+        part = self.foreseen(self.data_of(job))
         own, names = problem.mechanism_of(job.coupling, self.settings), job.coupling.get("mechanisms", [])
         recorded = [problem.recorded(self.target, self.record)] * self.seeds if own.get("recorded") else None
         calibrated = [recorded or self.calibrated(job, own), *(self.calibrated(job, table) for table in names)]
