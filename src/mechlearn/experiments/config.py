@@ -26,6 +26,7 @@ TABLES = {
     "controls": "kinds of control, and the couplings that are taught again under each",
     "expected": "the scores a faithful run should reach",
     "twin": "cycles, burn_in, every, error_variance, initial_spread, spin_up, target: assimilation of a made truth",
+    "study": "kind (a file of experiments/studies) and its options",
     "filter": "a list of [[filter]] tables of a twin experiment: label, method, members, inflation, expected, ...",
     "quick": "overrides for --quick, the same tables again",
 }
@@ -78,7 +79,7 @@ def load(name: str, overrides: list[str], *, quick: bool = False) -> dict[str, A
         settings |= {table: _shortened(settings.get(table, {}), own) for table, own in shortened.items()}
     for assignment in overrides:
         settings = _assign(settings, assignment)
-    if "twin" in settings:
+    if "twin" in settings or "study" in settings:
         defaults = {"name": path.stem, "seeds": 5, "seed": 0}
         settings["experiment"] = {**defaults, **settings.get("experiment", {})}
         _check_experiment({"sites": "each", "metric": "rmse", **settings["experiment"]})

@@ -14,7 +14,7 @@ from rich.console import Console
 from ..data import registry
 from ..data.check import diagnose
 from ..data.fields import few
-from . import config, problem, storage, tables, twin
+from . import config, problem, storage, study, tables, twin
 from .audit import audited, lines
 from .config import RequestError
 from .inspection import inspected
@@ -60,6 +60,10 @@ def check_(options: Namespace, console: Console) -> int:
     if "twin" in settings:
         say(f"{len(settings['filter'])} filters would be run, {settings['experiment']['seeds']} seeds each")
         return 0
+    if "study" in settings:
+        study.planned(settings)
+        say(f"the study {settings['study']['kind']} would be run with {settings['experiment']['seeds']} seeds")
+        return 0
     record = problem.read_data(settings)
     run = Run(settings, Path(), say, record)
     say(f"{len(record.sites)} sites, {record.time[0]} to {record.time[-1]}, from {record.source}")
@@ -82,6 +86,9 @@ def run_(options: Namespace, console: Console) -> int:
     if "twin" in settings:
         storage.claim(options.out, resume=False, force=options.force)
         twin.carry_out(settings, options.out, _teller(console))
+        return 0
+    if "study" in settings:
+        _study(settings, options, console)
         return 0
     rows = _carry_out(settings, options, console)
     tables.print_ranking(rows, console)
@@ -177,6 +184,22 @@ def data_(options: Namespace, console: Console) -> int:
 def _teller(console: Console) -> Callable[[str], None]:
     """Print lines as they are, brackets and numbers included."""
     return partial(console.print, markup=False, highlight=False)
+
+
+def _study(settings: dict[str, Any], options: Namespace, console: Console) -> None:
+    study.planned(settings)
+    _claimed(settings, options)
+    study.carry_out(settings, options.out, _teller(console), options.command)
+
+
+def _claimed(settings: dict[str, Any], options: Namespace) -> None:
+    """The folder of a run, empty, or with what the same settings have left there."""
+    storage.claim(options.out, resume=options.resume, force=options.force)
+    before = options.out / "experiment.resolved.toml"
+    if options.resume and before.exists():
+        _refuse_other_settings(before, settings)
+    if options.force:
+        storage.clear(options.out)
 
 
 def _carry_out(settings: dict[str, Any], options: Namespace, console: Console) -> list[dict[str, Any]]:
