@@ -12,7 +12,8 @@ from mechlearn.experiments.study import Findings, Score
 
 def study(*, slope: float = 2.0, seed: int) -> Findings:
     """A line and its slope."""
-    open("calls.txt", "a").write(f"{seed} ")
+    with open("calls.txt", "a") as file:
+        file.write(f"{seed} ")
     return Findings([Score("mechanism_only", "slope", slope + seed)], {"A line": lambda axes: axes.plot([0, slope])})
 '''
 FILE = '[experiment]\ntitle = "Lines"\nseeds = 3\n[study]\nkind = "{}"\n{}\n[expected]\n"mechanism_only slope" = 3.1\n'
