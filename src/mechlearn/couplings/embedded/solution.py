@@ -1,0 +1,155 @@
+"""Method 6, solution: the inverse of a mechanism, solved with learned help."""
+
+from collections.abc import Mapping
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import ArrayLike, PRNGKeyArray
+
+from ...core import Fields, Model, Solver, System, Variable, named, require
+from ...solvers.gauss_newton import GaussNewton
+from ...solvers.lookup_table import latin_hypercube
+from ..series import Untaught, output, settled, terms_of
+
+Ranges = Mapping[str, tuple[float, float]]
+Errors = Mapping[str, float]
+
+
+class Retrieve(Model):
+    """The unknown inputs of a forward model, from what it should have said: an inverse model around a solver.
+
+    `x = argmin sum ((h(x, known) - y) / error)²`, searched from what `guess` reads off y and the known inputs, or from
+    `start`. Its inputs are the observed outputs and the known inputs of the forward model, its outputs the unknown.
+    """
+
+    forward: Model
+    solver: Solver
+    guess: Model | None
+    unknown: tuple[Variable, ...] = eqx.field(static=True)
+    observed: tuple[Variable, ...] = eqx.field(static=True)
+    errors: tuple[float, ...] = eqx.field(static=True)
+    start: tuple[float, ...] = eqx.field(static=True)
+
+    @property
+    def known(self) -> tuple[Variable, ...]:
+        """The inputs of the forward model that are not sought."""
+        return tuple(v for v in self.forward.inputs if v.name not in named(self.unknown))
+
+    @property
+    def inputs(self) -> tuple[Variable, ...]:
+        return (*self.observed, *self.known)
+
+    @property
+    def outputs(self) -> tuple[Variable, ...]:
+        return self.unknown
+
+    def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
+        require(fields, self.inputs, "Retrieve")
+        known = {v.name: fields[v.name] for v in self.known}
+
+        def residual(state: Fields):
+            made = self.forward({**known, **state})
+            pairs = zip(self.observed, self.errors, strict=True)
+            return jnp.concatenate([jnp.ravel(made[v.name] - fields[v.name]) / error for v, error in pairs])
+
+        return self.solver.solve(residual, self._first(fields), key=jax.random.key(0) if key is None else key)
+
+    def _first(self, fields: Fields) -> Fields:
+        if self.guess is not None:
+            return self.guess({v.name: fields[v.name] for v in self.guess.inputs})
+        return {v.name: jnp.asarray(x) for v, x in zip(self.unknown, self.start, strict=True)}
+
+
+def first_guess(
+    mechanism: Model,
+    learner: Untaught,
+    *,
+    ranges: Ranges,
+    errors: Errors,
+    unknown: tuple[str, ...] = (),
+    simulations: int = 1000,
+    solver: Solver | None = None,
+    key: PRNGKeyArray | None = None,
+) -> System:
+    """Let a learner taught on simulations give the first guess of an inversion, which the mechanism then refines.
+
+    The mechanism is run on a Latin hypercube of its inputs within `ranges`; the learner learns the way back, from
+    outputs with noise of the standard deviations `errors` and known inputs to the `unknown` (all inputs by default).
+    The system is taught when it is returned. Any learner will do: it needs no gradient.
+
+    Raises `ValueError` for a range or an output that the mechanism does not have.
+
+    Source: Krasnopolsky & Schiller (2003), doi:10.1016/S0893-6080(03)00027-3.
+    """
+    mechanism = settled(mechanism, "embedded.solution")
+    inverse = _inverse(mechanism, ranges, errors, unknown, solver)
+    draw = jax.random.key(0) if key is None else key
+    inputs, made = _simulated(mechanism, ranges, simulations, draw)
+    noisy = {
+        v.name: made[v.name] + error * jax.random.normal(jax.random.fold_in(draw, place), made[v.name].shape)
+        for place, (v, error) in enumerate(zip(inverse.observed, inverse.errors, strict=True))
+    }
+    seen = {v.name: {**inputs, **noisy}[v.name] for v in inverse.inputs}
+    taught = learner(inverse.inputs, inverse.unknown)
+    targets = {v.name: inputs[v.name] for v in inverse.unknown}
+    taught = taught.standardise(seen, targets).fit(seen, targets, key=draw)
+    model = eqx.tree_at(lambda m: m.guess, inverse, taught, is_leaf=lambda node: node is None)
+    return System(model, terms_of(mechanism), stages=())
+
+
+def surrogate_inversion(
+    mechanism: Model,
+    learner: Untaught,
+    *,
+    ranges: Ranges,
+    errors: Errors,
+    unknown: tuple[str, ...] = (),
+    simulations: int = 1000,
+    solver: Solver | None = None,
+    key: PRNGKeyArray | None = None,
+) -> System:
+    """Let a learner taught on simulations stand for the mechanism inside an iterative inversion.
+
+    The mechanism is run only to teach: on a Latin hypercube of its inputs within `ranges`. Gauss-Newton needs a
+    learner with a gradient. The system is taught when it is returned; arguments are those of `first_guess`.
+
+    Raises `ValueError` for a range or an output that the mechanism does not have.
+
+    Source: Davis et al. (1993), doi:10.1109/36.239907.
+    """
+    mechanism = settled(mechanism, "embedded.solution")
+    inverse = _inverse(mechanism, ranges, errors, unknown, solver)
+    draw = jax.random.key(0) if key is None else key
+    inputs, made = _simulated(mechanism, ranges, simulations, draw)
+    targets = {v.name: made[v.name] for v in inverse.observed}
+    taught = learner(mechanism.inputs, inverse.observed).standardise(inputs, targets).fit(inputs, targets, key=draw)
+    return System(eqx.tree_at(lambda m: m.forward, inverse, taught), terms_of(mechanism), stages=())
+
+
+def _inverse(
+    mechanism: Model, ranges: Ranges, errors: Errors, unknown: tuple[str, ...], solver: Solver | None
+) -> Retrieve:
+    there = named(mechanism.inputs)
+    if set(ranges) != set(there) or not set(unknown) <= set(there):
+        raise ValueError(
+            f"embedded.solution needs a range for each input of the mechanism, {sorted(there)}, and unknowns among "
+            f"them; got ranges for {sorted(ranges)} and the unknowns {sorted(unknown)}"
+        )
+    sought = {name: v for name, v in there.items() if not unknown or name in unknown}
+    axes = [v.name for v in there.values() if v.dims]
+    if axes:
+        raise ValueError(f"embedded.solution draws inputs without axes, {axes} have some; invert one sample at a time")
+    observed = tuple(output(mechanism, name) for name in errors)
+    inside = {name: ranges[name] for name in sought}
+    middle = tuple(float(np.mean(limits)) for limits in inside.values())
+    wanted = tuple(sought.values())
+    return Retrieve(
+        mechanism, solver or GaussNewton(bounds=inside), None, wanted, observed, tuple(errors.values()), middle
+    )
+
+
+def _simulated(mechanism: Model, ranges: Ranges, count: int, key: PRNGKeyArray) -> tuple[dict[str, ArrayLike], Fields]:
+    drawn = latin_hypercube(ranges, count, key=key)
+    return drawn, jax.jit(jax.vmap(lambda one: mechanism(one)))(drawn)
