@@ -63,7 +63,8 @@ def _trailing_mean(series: Array, days: int) -> Array:
 def along_time(learner: Untaught | Model, inputs: Sequence[Variable], outputs: Sequence[Variable]) -> tuple[Model, str]:
     """Make a model of whole series from a learner, and say at which path the learner itself sits.
 
-    A learner with memory reads the series as it is; any other sees each day's values and their trailing means. For
+    A learner with memory reads the series as it is; any other sees each day's values and their trailing means (with the
+    windows `(1,)` the values alone). For
     outputs with a further axis, such as depth, one learner serves every place along it.
 
     Raises `ValueError` when there is nothing to read.
@@ -81,7 +82,11 @@ def along_time(learner: Untaught | Model, inputs: Sequence[Variable], outputs: S
         return _everywhere(learner(_placeless(inputs), _placeless(outputs)), inputs, outputs, "")
     dynamic = tuple(variable for variable in inputs if "time" in variable.dims)
     static = tuple(variable for variable in inputs if "time" not in variable.dims)
-    memory = Trailing(dynamic, learner.windows if isinstance(learner, Reader) else WINDOWS)
+    windows = learner.windows if isinstance(learner, Reader) else WINDOWS
+    if windows == (1,):
+        alone = learner([_instant(v) for v in _placeless(inputs)], [_instant(v) for v in _placeless(outputs)])
+        return _everywhere(Rollout(alone, static=tuple(v.name for v in static)), inputs, outputs, "step")
+    memory = Trailing(dynamic, windows)
     features = (*memory.outputs, *static)
     daily = learner([_instant(v) for v in _placeless(features)], [_instant(v) for v in _placeless(outputs)])
     series = Rollout(daily, static=tuple(v.name for v in static))

@@ -100,8 +100,11 @@ def _any_depth(cells: np.ndarray) -> np.ndarray:
 def spread(record: Record) -> dict[str, np.ndarray]:
     """The standard deviation of each target at each site over the observed days.
 
-    A site with fewer than two observed days, such as an ungauged one, gets the median of the others.
+    A site with fewer than two observed days, such as an ungauged one, gets the median of the others. Independent
+    samples have one spread in common.
     """
+    if record.independent:
+        return {name: np.full(len(values), np.nanstd(values)) for name, values in record.observed.items()}
     return {name: _deviation(values.reshape(len(values), -1)) for name, values in record.observed.items()}
 
 

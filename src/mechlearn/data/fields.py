@@ -205,7 +205,7 @@ def to_dataset(
     for name, values in predicted.items():
         axes = ("site", "time", *(("depth",) if "depth" in record.variables[name].dims else ()))
         about = _attributes(record.variables[name], origin)
-        made = about | {"cell_methods": "time: mean"}
+        made = about | ({} if record.independent else {"cell_methods": "time: mean"})
         data[name] = ((*leading, *axes), np.asarray(values, np.float32), made)
         if spread and name in spread:
             data[f"{name}_standard_deviation"] = (
@@ -219,7 +219,8 @@ def to_dataset(
     if in_domain is not None:
         data["in_domain"] = _domain(record, np.asarray(in_domain, np.int8), tuple(leading), origin)
     profiles = any("depth" in axes for axes, *_ in data.values())
-    about = {"Conventions": "CF-1.11", "featureType": "timeSeriesProfile" if profiles else "timeSeries"}
+    kind = {"featureType": "timeSeriesProfile" if profiles else "timeSeries"}
+    about = {"Conventions": "CF-1.11"} | ({} if record.independent else kind)
     about |= {"source": record.source, "history": origin}
     return xr.Dataset(data, {**leading, **_coordinates(record, profiles)}, about)
 
@@ -238,11 +239,18 @@ def _domain(record: Record, inside: np.ndarray, leading: tuple[str, ...], origin
 
 
 def _coordinates(record: Record, profiles: bool) -> dict[str, xr.Variable]:
-    names, time = np.array(record.sites, dtype=str), record.time.astype("datetime64[ns]")
-    whence = {"provenance": record.source}
+    names, whence = np.array(record.sites, dtype=str), {"provenance": record.source}
+    if record.independent:
+        counted = {"units": "1", "long_name": "number of the sample in its group"} | whence
+        return {
+            "site": xr.Variable("site", names, {"long_name": "group of related samples"} | whence),
+            "time": xr.Variable("time", np.arange(len(record.time)), counted),
+        }
     made = {
         "site": xr.Variable("site", names, {"cf_role": "timeseries_id", "long_name": "site"} | whence),
-        "time": xr.Variable("time", time, {"standard_name": "time", "axis": "T"} | whence),
+        "time": xr.Variable(
+            "time", record.time.astype("datetime64[ns]"), {"standard_name": "time", "axis": "T"} | whence
+        ),
     }
     if profiles:
         below = _attributes(shared.DEPTH, record.source) | {"axis": "Z", "positive": "down"}

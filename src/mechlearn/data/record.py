@@ -19,6 +19,9 @@ class Record:
     axis are NaN outside their own. Profiles share one grid of depths, the static field `depth`
     (site, depth) in m; where the static `area` (site, depth) is NaN or 0 lies below a lake's bottom.
 
+    A record of `independent` samples (retrievals, pixels) has groups of related samples as its sites and numbers its
+    samples along `time`; a group with fewer than the others is NaN at the end.
+
     Readers of daily data give every day from the first to the last; a record that only exists on
     sampled days may have irregular dates, which models that step from day to day must not be given.
 
@@ -39,6 +42,7 @@ class Record:
     source: str = ""
     regions: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    independent: bool = False
 
     def __post_init__(self) -> None:
         if len(set(self.sites)) != len(self.sites):

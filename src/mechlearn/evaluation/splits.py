@@ -54,12 +54,16 @@ def make(record: Record, kind: str, *, fraction_of_training: float = 1.0, by: st
 
     Raises `ValueError` for an unknown kind, listing those there are.
     """
-    ways = {way.__name__: way for way in (time_blocks, last_third, first_samples, by_site, by_region, by_regime)}
+    ways = {
+        way.__name__: way for way in (time_blocks, last_third, first_samples, by_site, by_region, by_regime, by_fold)
+    }
     if kind not in ways:
         raise ValueError(f"split: no kind {kind!r}; there are {', '.join(ways)}")
     split = ways[kind](record, **options)
     if fraction_of_training == 1.0:
         return split
+    if by == "samples":
+        return few_samples(record, split, fraction_of_training)
     return few_dates(record, split, fraction_of_training) if by == "dates" else tenth(split, fraction_of_training)
 
 
@@ -175,10 +179,7 @@ def by_region(
 
     Raises `ValueError` when the record has no such region, listing those it has.
     """
-    held = np.array([record.regions.get(site) == str(region) for site in record.sites])
-    if not held.any() or held.all():
-        known = few(sorted(set(record.regions.values()))) or "no regions"
-        raise ValueError(f"split: region {region!r} must hold some sites but not all; the record has {known}")
+    held = _in_region(record, region)
     return _hold_out(_periods(record, train, validation, test), held)
 
 
@@ -253,6 +254,78 @@ def few_dates(record: Record, split: Split, fraction: float, *, seed: int = 0, v
     if pool.ndim == 3:
         train, chosen = train[..., None] & pool, chosen[..., None] & pool
     return Split(train, chosen, split.test)
+
+
+def by_fold(
+    record: Record,
+    test: Sequence[int] = (7, 8, 9),
+    validation: Sequence[int] = (6,),
+    region: str | None = None,
+    field: str | None = None,
+    below: float = 0.0,
+) -> Split:
+    """Test on independent samples of groups never trained on: the folds that the record's static `fold` deals.
+
+    With a `region` all its samples test, and none of them teaches; with a `field` only samples in which it is `below`
+    a value teach and select, and only those of the test folds in which it is not test.
+
+    Raises `ValueError` for a record without folds, or a region or field that it does not have.
+    """
+    if "fold" not in record.fields:
+        raise ValueError("split: by_fold needs the static field 'fold', a number for each group of related samples")
+    shape = (len(record.sites), len(record.time))
+    folds = np.broadcast_to(record.fields["fold"][:, None], shape)
+    tested, selecting = np.isin(folds, test), np.isin(folds, validation)
+    taught = ~tested & ~selecting
+    if region is not None:
+        held = _in_region(record, region)[:, None]
+        tested, selecting, taught = np.broadcast_to(held, shape).copy(), selecting & ~held, taught & ~held
+    if field is not None:
+        low = _below(record, field, below, shape)
+        tested, selecting, taught = tested & ~low, selecting & low, taught & low
+    known = record.measured()
+    return Split(taught & known, selecting & known, tested & known)
+
+
+def _in_region(record: Record, region: str) -> np.ndarray:
+    held = np.array([record.regions.get(site) == str(region) for site in record.sites])
+    if not held.any() or held.all():
+        known = few(sorted(set(record.regions.values()))) or "no regions"
+        raise ValueError(f"split: region {region!r} must hold some sites but not all; the record has {known}")
+    return held
+
+
+def _below(record: Record, field: str, limit: float, shape: tuple[int, int]) -> np.ndarray:
+    if field not in record.fields:
+        raise ValueError(f"split: the record has no field {field!r}; it has {few(record.fields, 20)}")
+    values = record.fields[field]
+    with np.errstate(invalid="ignore"):
+        return np.broadcast_to(values if values.ndim == 2 else values[:, None], shape) < limit
+
+
+def few_samples(record: Record, split: Split, fraction: float, *, seed: int = 0, validation: float = 0.2) -> Split:
+    """Leave some of the samples before the test, drawn at random, the same for every coupling.
+
+    Of `n = fraction * (all samples that train or validate)` a share `validation` validates, the others teach.
+
+    Raises `ValueError` when the fraction is not above 0 and at most 1.
+    """
+    if not 0 < fraction <= 1:
+        raise ValueError(f"split: the fraction of the training samples must be above 0 and at most 1, got {fraction}")
+    generator = np.random.default_rng(seed)
+    number = round(fraction * int((split.train | split.validation).sum()))
+    spared = max(1, round(validation * number))
+    return Split(
+        _some(split.train, max(1, number - spared), generator), _some(split.validation, spared, generator), split.test
+    )
+
+
+def _some(mask: np.ndarray, number: int, generator: np.random.Generator) -> np.ndarray:
+    """A mask that holds at some of the places of another, drawn at random."""
+    places = generator.permutation(np.flatnonzero(mask))[:number]
+    chosen = np.zeros(mask.size, bool)
+    chosen[places] = True
+    return chosen.reshape(mask.shape)
 
 
 def _first(mask: np.ndarray, fraction: float) -> np.ndarray:

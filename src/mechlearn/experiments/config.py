@@ -21,7 +21,8 @@ TABLES = {
     "training": "window, warmup, and the options of the descent",
     "coupling": "a list of [[coupling]] tables: name, learner, training and the coupling's own options",
     "holdout": "further splits and the couplings that are taught again on them",
-    "budget": "fractions of the training years, or numbers of observed dates, and the couplings taught on each",
+    "budget": "fractions of the training years, or numbers of dates or samples, and the couplings taught on each",
+    "regimes": "the fields of independent samples in whose classes errors are told, with their edges; region = true",
     "draws": "how many draws at random (dropout) each named coupling predicts with",
     "controls": "kinds of control, and the couplings that are taught again under each",
     "expected": "the scores a faithful run should reach",
@@ -32,7 +33,7 @@ TABLES = {
 }
 KEYS = {
     "holdout": ("splits", "couplings", "pool"),
-    "budget": ("fractions", "dates", "couplings"),
+    "budget": ("fractions", "dates", "samples", "couplings"),
     "draws": ("number", "couplings"),
     "controls": ("kinds", "couplings"),
 }

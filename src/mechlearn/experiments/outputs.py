@@ -16,6 +16,8 @@ from . import storage, tables
 from .audit import audited
 from .config import BASELINES, FLOOR, RequestError
 from .inspection import refuse_unfit
+from .judging_samples import SampleJudge
+from .judging_samples import regimes as sample_regimes
 from .problem import Job, make_split
 from .resolve import hint, names
 from .run import Run, baselines
@@ -219,6 +221,9 @@ def _regimes(run: Run, done: dict[Job, dict[str, np.ndarray]]) -> dict[str, list
     """Errors in each regime of the target; of profiles also by depth."""
     part = {job: result for job, result in done.items() if job.place[1:] == ("main", 1.0, "")}
     judge, made = run.judge(make_split(run.record, run.splits["main"]).test), _gathered(run, part)
+    if isinstance(judge, SampleJudge):
+        asked = run.settings.get("regimes", {})
+        return {"regimes": sample_regimes(judge, run.record, asked, made, _gathered(run, part, "deviation"))}
     if not judge.profile:
         return {"regimes": regime_rows(made, judge.observed, run.record.time)}
     depth = run.record.fields["depth"][0]
@@ -258,6 +263,8 @@ def _controls(run: Run, done: dict[Job, dict[str, np.ndarray]]) -> list[dict[str
 
 
 def _judged(run: Run) -> list[str]:
+    if run.record.independent:
+        return []
     judged = make_split(run.record, run.splits["main"]).test
     days = run.record.time[judged.reshape(*judged.shape[:2], -1).any(axis=(0, 2))]
     return [str(days[0]), str(days[-1])]
@@ -275,10 +282,9 @@ def _budget(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _budget_dates(run: Run) -> list[dict[str, float]]:
     """How many observed dates each share of a budget of dates is, and all of them."""
-    asked, shares = run.settings.get("budget", {}).get("dates", []), run.shares()
-    split = run.masks(run.record)
-    whole = int(run.record.masked(split.train | split.validation).measured().sum(axis=1).max()) if asked else 0
-    counted = {share: round(share * whole) for share in (*shares, 1.0)} if asked else {}
+    budget = run.settings.get("budget", {})
+    asked = budget.get("dates") or budget.get("samples")
+    counted = {share: round(share * run.whole()) for share in (*run.shares(), 1.0)} if asked else {}
     return [{"fraction": share, "dates": dates} for share, dates in counted.items()]
 
 

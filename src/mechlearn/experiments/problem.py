@@ -115,7 +115,9 @@ def mechanism(table: dict[str, Any] | str, sites: int = 1) -> Model:
         model = _with_parameters(make(**{**own, **joints}), rest, arguments)
     if each:
         return site_by_site(model, sites)
-    return Rollout(model, static=model.lasting) if model.state and not isinstance(model, Rollout) else model
+    timeless = not any("time" in variable.dims for variable in model.inputs)
+    carried = model.state or timeless
+    return Rollout(model, static=model.lasting) if carried and not isinstance(model, Rollout) else model
 
 
 def _is_joint(argument: inspect.Parameter) -> bool:

@@ -25,6 +25,7 @@ from . import config, problem, storage
 from .calibration import calibrate
 from .draws import foretold
 from .judging import Judge
+from .judging_samples import SampleJudge
 from .problem import Job
 
 Say = Callable[[str], None]
@@ -231,21 +232,27 @@ class Run:
 
     def masks(self, record: Record, split: str = "main", fraction: float = 1.0) -> Split:
         """The parts of a record on one of the splits, with a share of what there is to train on."""
-        by = "dates" if self.settings.get("budget", {}).get("dates") else "years"
+        by = next((what for what in ("dates", "samples") if self.settings.get("budget", {}).get(what)), "years")
         return problem.make_split(record, self.splits[split], fraction, by)
 
-    def judge(self, mask: np.ndarray) -> Judge:
+    def judge(self, mask: np.ndarray) -> Judge | SampleJudge:
         """The judge of the target where a mask holds."""
-        return Judge.of(self.record, self.target, mask, self.settings["experiment"]["metric"])
+        kind = SampleJudge if self.record.independent else Judge
+        return kind.of(self.record, self.target, mask, self.settings["experiment"]["metric"])
 
     def shares(self) -> list[float]:
-        """The shares of the training part that the budget asks for; numbers of dates as shares of all."""
+        """The shares of the training part that the budget asks for; numbers of dates or samples as shares of all."""
         budget = self.settings.get("budget", {})
-        if "dates" not in budget:
+        asked = next((what for what in ("dates", "samples") if what in budget), None)
+        if asked is None:
             return [float(share) for share in budget.get("fractions", [])]
+        return [min(number / float(self.whole()), 1.0) for number in budget[asked]]
+
+    def whole(self) -> int:
+        """How many dates of a site, or independent samples in all, teach and select where none is left out."""
         split = self.masks(self.record)
-        whole = self.record.masked(split.train | split.validation).measured().sum(axis=1).max()
-        return [min(number / float(whole), 1.0) for number in budget["dates"]]
+        counted = self.record.masked(split.train | split.validation).measured().sum(axis=1)
+        return int(counted.sum() if self.record.independent else counted.max())
 
     def windows(self, job: Job, table: dict[str, Any], model: Model, part: Record) -> tuple[Windows, Windows | None]:
         """The training and validation windows of a job, with what its model reads."""
@@ -320,6 +327,8 @@ def peak_mb() -> float:
 
 def baselines(record: Record, target: str, train: np.ndarray) -> dict[str, np.ndarray]:
     """Predictions that cost nothing: the day's climatology and yesterday's flow."""
+    if record.independent:
+        return {}
     known = record.masked(train).observed[target]
     return {
         "climatology": each_depth(lambda o: climatology(o, record.time, np.ones_like(o, bool)), known)[None],

@@ -46,7 +46,12 @@ def predict(
 
 
 def stretches(model: Model, record: Record) -> dict[tuple[int, int], list[int]]:
-    """The unbroken stretches of forcing that is complete where it must be, with the sites that have each."""
+    """The unbroken stretches of forcing that is complete where it must be, with the sites that have each.
+
+    Independent samples are one stretch: what is missing of one is no matter to the next.
+    """
+    if record.independent:
+        return {(0, len(record.time)): list(range(len(record.sites)))}
     needed = [v.name for v in model.inputs if v.name not in model.tolerates and v.name in record.dynamic]
     found: dict[tuple[int, int], list[int]] = {}
     for site, whole in enumerate(record.complete(needed)):
