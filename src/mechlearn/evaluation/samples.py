@@ -72,10 +72,7 @@ def share_inside(
 def classes(values: NDArray, edges: tuple[float, ...], name: str, units: str) -> dict[str, NDArray[np.bool_]]:
     """Which samples lie between each two edges: {"water 0 to 10 kg m-2": (group, sample)}."""
     told = "" if units == "1" else f" {units}"
-    return {
-        f"{name} {low:g} to {high:g}{told}": (values >= low) & (values < high)
-        for low, high in pairwise(edges)
-    }
+    return {f"{name} {low:g} to {high:g}{told}": (values >= low) & (values < high) for low, high in pairwise(edges)}
 
 
 def class_rows(

@@ -23,6 +23,7 @@ TABLES = {
     "holdout": "further splits and the couplings that are taught again on them",
     "budget": "fractions of the training years, or numbers of dates or samples, and the couplings taught on each",
     "regimes": "the fields of independent samples in whose classes errors are told, with their edges; region = true",
+    "uncertainty": "the couplings whose errors a second learner is to foretell: couplings",
     "draws": "how many draws at random (dropout) each named coupling predicts with",
     "controls": "kinds of control, and the couplings that are taught again under each",
     "expected": "the scores a faithful run should reach",
@@ -34,6 +35,7 @@ TABLES = {
 KEYS = {
     "holdout": ("splits", "couplings", "pool"),
     "budget": ("fractions", "dates", "samples", "couplings"),
+    "uncertainty": ("couplings",),
     "draws": ("number", "couplings"),
     "controls": ("kinds", "couplings"),
 }

@@ -82,8 +82,11 @@ def applied(run: Run, record: Record, labels: list[str] | None) -> dict[str, dic
         refuse_unfit(label, taught[0][1][0].inputs, taught[0][0])
         said = [np.stack([predict(m, part, (run.target,))[run.target] for m in models]) for part, models in taught]
         order = [site for part, _ in taught for site in part.sites]
-        whole = np.concatenate(said, axis=1)[:, [order.index(site) for site in record.sites]]
-        made[label] = {"value": whole.mean(axis=0), "standard_deviation": whole.std(axis=0)}
+        places = [order.index(site) for site in record.sites]
+        whole = np.concatenate(said, axis=1)[:, places]
+        widths = [run.spread_of(job, part) for job, (part, _) in zip(mine, taught, strict=True)]
+        foretold = np.concatenate(widths, axis=1)[:, places] if all(w is not None for w in widths) else None
+        made[label] = {"value": whole.mean(axis=0), "standard_deviation": deviation(whole, foretold)}
     if not made:
         raise RequestError(f"no coupling of the run can predict {few(strangers)}")
     return made
@@ -173,6 +176,11 @@ def _gathered(run: Run, part: dict[Job, dict[str, np.ndarray]], what: str = "pre
     return made
 
 
+def deviation(predicted: np.ndarray, widths: np.ndarray | None) -> np.ndarray:
+    """The standard deviation of a prediction: of its errors where they were learned, else of the seeds."""
+    return predicted.std(axis=0) if widths is None else np.sqrt(np.mean(widths**2, axis=0))
+
+
 def write_predictions(
     path: Path, record: Record, target: str, made: dict[str, dict[str, np.ndarray]], domain: np.ndarray | None
 ) -> None:
@@ -183,7 +191,12 @@ def write_predictions(
 
 
 def _write_predictions(run: Run, predictions: dict[str, np.ndarray]) -> None:
-    made = {name: {"value": p.mean(axis=0), "standard_deviation": p.std(axis=0)} for name, p in predictions.items()}
+    part = {job: run.result(job) for job in run.jobs() if job.place[1:] == ("main", 1.0, "")}
+    widths = _gathered(run, part, "deviation")
+    made = {
+        name: {"value": p.mean(axis=0), "standard_deviation": deviation(p, widths.get(name))}
+        for name, p in predictions.items()
+    }
     train = make_split(run.record, run.splits["main"]).train
     write_predictions(run.folder / "predictions.nc", run.record, run.target, made, domain_of(run.record, train))
 

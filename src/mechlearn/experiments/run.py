@@ -21,7 +21,7 @@ from ..evaluation.profiles import each_depth
 from ..evaluation.splits import Split
 from ..training.predict import predict
 from ..training.teach import fit
-from . import config, problem, storage
+from . import config, problem, spread, storage
 from .calibration import calibrate
 from .draws import foretold
 from .judging import Judge
@@ -92,6 +92,8 @@ class Run:
         part = self.simulated(job, self.data_of(job))
         systems, losses = self.teach(job, part)
         said = foretold(self, job, systems, part)
+        if spread.asked(self, job):
+            said["deviation"] = spread.fitted(self, job, systems, part, said["prediction"])
         seconds = time.perf_counter() - began
         history = losses if losses is not None else (None, np.zeros((0, 1)), np.zeros((0, 1)))
         result = {
@@ -226,6 +228,14 @@ class Run:
                 "finish the run with --resume"
             )
         return storage.read_models(path, [system.model for system in self.untaught(job, record)])
+
+    def spread_of(self, job: Job, record: Record) -> np.ndarray | None:
+        """The standard deviations of a job's errors on a record (seed, site, time), where it has learned them."""
+        if not spread.asked(self, job):
+            return None
+        systems = self.untaught(job, record)
+        fresh = spread.untaught(self, job, systems[0], self.record)
+        return spread.predicted(storage.read_models(spread.place(self, job), fresh), record, self.target)
 
     def _settled(self, table: dict[str, Any]) -> dict[str, Any]:
         return {**table, "stages": ()} if table["name"] == "mechanism_only" else table

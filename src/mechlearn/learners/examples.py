@@ -69,7 +69,8 @@ def taught(learner: Taught, inputs: Fields, targets: Fields, *, key: PRNGKeyArra
     samples = usable(learner, inputs, targets)
     ready = learner.standardise(samples.inputs, samples.targets)
     train, held_out = samples.split(0.2)
-    return descend(ready, misfit, train, key=key, validation=held_out, how=ready.descent).model  # pyright: ignore
+    loss = misfit if getattr(learner, "quantile", None) is None else pinball
+    return descend(ready, loss, train, key=key, validation=held_out, how=ready.descent).model  # pyright: ignore
 
 
 def misfit(learner: Learner, batch: tuple[Fields, Fields], key: PRNGKeyArray | None) -> Array:
@@ -79,6 +80,15 @@ def misfit(learner: Learner, batch: tuple[Fields, Fields], key: PRNGKeyArray | N
     predicted = jax.vmap(lambda sample, k: learner(sample, key=k))(inputs, keys)
     errors = [_squared(predicted[n], t, learner.leaving.scale_of(n)) for n, t in targets.items()]  # pyright: ignore
     return jnp.mean(jnp.stack(errors))
+
+
+def pinball(learner: Learner, batch: tuple[Fields, Fields], key: PRNGKeyArray | None) -> Array:
+    """The loss that a quantile makes least: `mean(max(q e, (q - 1) e))` of `e = target - predicted`."""
+    inputs, targets = batch
+    predicted = jax.vmap(lambda sample: learner(sample))(inputs)
+    share = learner.quantile  # pyright: ignore[reportAttributeAccessIssue]
+    errors = [(t - predicted[n]) / learner.leaving.scale_of(n) for n, t in targets.items()]  # pyright: ignore
+    return jnp.nanmean(jnp.stack([jnp.maximum(share * e, (share - 1) * e) for e in errors]))
 
 
 def instant(variables: Sequence[Variable], who: str) -> tuple[Variable, ...]:

@@ -19,9 +19,10 @@ class MLP(Learner):
 
     `a_0 = scaled inputs; a_k = gelu(W_k a_{k-1} + b_k)` for each of `depth` hidden layers of `width`; the output
     `W a + b` is mapped into each variable's bounds. Variables have no axes; `Rollout(MLP(...))` reads a series
-    day by day. NaN targets and examples with NaN inputs are left out of teaching.
+    day by day. NaN targets and examples with NaN inputs are left out of teaching. With a `quantile` it is taught
+    that quantile of the targets instead of their mean (Koenker and Bassett 1978, doi:10.2307/1913643).
 
-    Raises `ValueError` for variables with axes.
+    Raises `ValueError` for variables with axes, or a quantile that is not between 0 and 1.
 
     Source: Hornik et al. (1989), doi:10.1016/0893-6080(89)90020-8.
 
@@ -36,6 +37,7 @@ class MLP(Learner):
     entering: Scaling
     leaving: Scaling
     descent: Descent = eqx.field(static=True)
+    quantile: float | None = eqx.field(static=True)
     sequential: ClassVar[bool] = False
 
     def __init__(
@@ -45,15 +47,18 @@ class MLP(Learner):
         *,
         width: int = 32,
         depth: int = 2,
+        quantile: float | None = None,
         key: PRNGKeyArray | None = None,
         descent: Descent = Descent(learning_rate=5e-3),
     ):
         self.inputs, self.outputs = instant(inputs, "MLP"), instant(outputs, "MLP")
+        if quantile is not None and not 0 < quantile < 1:
+            raise ValueError(f"MLP: quantile must be between 0 and 1, got {quantile}")
         sizes = [len(self.inputs), *[width] * depth, len(self.outputs)]
         keys = jax.random.split(jax.random.key(0) if key is None else key, depth + 1)
         self.layers = tuple(eqx.nn.Linear(*pair, key=k) for *pair, k in zip(sizes, sizes[1:], keys, strict=False))
         self.entering, self.leaving = Scaling(self.inputs), Scaling(self.outputs)
-        self.descent = descent
+        self.descent, self.quantile = descent, quantile
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         require(fields, self.inputs, "MLP")

@@ -1,0 +1,111 @@
+"""How uncertain a taught coupling is: a second learner of its errors, made to hold what it says."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PRNGKeyArray
+
+from ..compose import Rollout
+from ..core import Fields, Model, Variable
+from ..data.record import Record
+from ..descent import Descent
+from ..learners.mlp import MLP
+from ..training.predict import predict
+from . import storage
+from .judging_samples import WIDTH
+from .problem import Job
+
+if TYPE_CHECKING:
+    from .run import Run
+
+LEVEL = 0.9
+HOW = Descent(epochs=150, batch_size=256, learning_rate=3e-3, patience=25)
+
+
+class Spread(Model):
+    """The standard deviation of a coupling's error, as its inputs tell it.
+
+    `s(x) = c q(x) / 1.645` with `q` a network of the 90 % quantile of the absolute error and `c` the factor with which
+    the interval holds 90 % of samples that `q` was not taught on (conformalised quantile regression; Romano et al.
+    2019, arXiv:1905.03222).
+    """
+
+    quantile: MLP
+    factor: jax.Array
+
+    @property
+    def inputs(self) -> tuple[Variable, ...]:
+        return self.quantile.inputs
+
+    @property
+    def outputs(self) -> tuple[Variable, ...]:
+        return self.quantile.outputs
+
+    def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
+        return {name: self.factor * value / WIDTH for name, value in self.quantile(fields).items()}
+
+
+def asked(run: "Run", job: Job) -> bool:
+    """Whether the experiment wants to know how uncertain a job's coupling is; not of those taught on a few samples."""
+    wanted = run.settings.get("uncertainty", {}).get("couplings", ())
+    return job.label in wanted and job.fraction == 1.0 and not job.control
+
+
+def named(target: str) -> str:
+    """The name of the standard deviation of a target."""
+    return f"{target}_standard_deviation"
+
+
+def untaught(run: "Run", job: Job, system: Model, record: Record) -> list[Spread]:
+    """The spreads of a job before they are taught, one a seed: the shape that saved numbers fill."""
+    target = record.variables[run.target]
+    wanted = Variable(named(run.target), target.units, bounds=(0, float("inf")))
+    read = [replace(v, dims=()) for v in system.inputs if v.dims == ("time",)]
+    keys = [run.key(f"spread/{job.label}/{seed}") for seed in range(run.seeds)]
+    return [
+        Spread(MLP(read, [wanted], width=32, quantile=LEVEL, descent=HOW, key=key), jnp.asarray(1.0)) for key in keys
+    ]
+
+
+def fitted(run: "Run", job: Job, systems: Sequence[Model], part: Record, said: np.ndarray) -> np.ndarray:
+    """Teach a spread to every seed of a job, write them down and return what they say: (seed, group, sample).
+
+    Half of the validation groups teach, the other half sets the factor.
+    """
+    masks = run.masks(part, job.split, job.fraction)
+    observed = part.masked(masks.validation).observed[run.target]
+    first = np.random.default_rng(0).permutation(len(part.sites)) % 2 == 0
+    taught = []
+    for seed, spread in enumerate(untaught(run, job, systems[0], part)):
+        error = np.abs(said[seed] - observed)
+        inputs, known = _samples(spread, part), np.isfinite(error)
+        target = {named(run.target): error[known & first[:, None]]}
+        model = spread.quantile.fit(_at(inputs, known & first[:, None]), target, key=run.key(f"spread/{seed}"))
+        width = jax.vmap(model)(_at(inputs, known & ~first[:, None]))[named(run.target)]
+        ratio = error[known & ~first[:, None]] / np.maximum(np.asarray(width), 1e-6)
+        taught.append(Spread(model, jnp.asarray(np.quantile(ratio, LEVEL), jnp.float32)))
+    storage.write_models(place(run, job), taught)
+    return predicted(taught, part, run.target)
+
+
+def place(run: "Run", job: Job) -> Path:
+    """The file of a job's spreads."""
+    return run.folder / "state" / f"{job.name}.spread.npz"
+
+
+def predicted(spreads: Sequence[Spread], record: Record, target: str) -> np.ndarray:
+    """What spreads say of every sample of a record: (seed, group, sample)."""
+    return np.stack([predict(Rollout(one), record, (named(target),))[named(target)] for one in spreads])
+
+
+def _samples(spread: Spread, record: Record) -> dict[str, np.ndarray]:
+    return {v.name: record.fields[v.name] for v in spread.inputs}
+
+
+def _at(fields: dict[str, np.ndarray], mask: np.ndarray) -> Fields:
+    return {name: jnp.asarray(values[mask], jnp.float32) for name, values in fields.items()}
