@@ -30,7 +30,12 @@ ROOMS = [
     {"experiments"},
 ]
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
-DOORS = {"xarray": "data/fields.py", "pint": "data/units.py", "matplotlib": "experiments/"}
+DOORS = {
+    "xarray": ("data/fields.py", "data/scenes.py"),
+    "zarr": "data/scenes.py",
+    "pint": "data/units.py",
+    "matplotlib": "experiments/",
+}
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "manager", "managers", "base", "common", "misc", "tools"}
 UNSAFE_IMPORTS = {"pickle", "cloudpickle", "dill", "marshal", "shelve"}
 UNSAFE_CALLS = {"eval", "exec", "__import__"}

@@ -47,12 +47,20 @@ def open_file(path: str | Path, *, chunks: Mapping[str, int] | None = None) -> x
         raise DataError(f"no file {path}; give the path of a NetCDF, Zarr or CSV file")
     _refuse_pickle(path)
     try:
-        return xr.open_zarr(path, chunks=chunks) if path.is_dir() else xr.open_dataset(path, chunks=chunks)
+        if path.is_dir():
+            return xr.open_zarr(path, chunks=chunks, consolidated=_consolidated(path))
+        return xr.open_dataset(path, chunks=chunks)
     except Exception as trouble:  # every back end fails in its own way on a damaged file
         first = (str(trouble).splitlines() or [""])[0][:200]
         raise DataError(
             f"{path} cannot be read ({type(trouble).__name__}: {first}); is it damaged or not NetCDF/Zarr?"
         ) from trouble
+
+
+def _consolidated(path: Path) -> bool:
+    """Whether a Zarr store keeps what describes all its arrays in one place."""
+    root = path / "zarr.json"
+    return (path / ".zmetadata").exists() or (root.exists() and '"consolidated_metadata": {' in root.read_text("utf-8"))
 
 
 def _refuse_pickle(path: Path) -> None:

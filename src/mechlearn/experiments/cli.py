@@ -54,7 +54,8 @@ def _carry_out(options: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt:
-        return _complain("mechlearn: stopped; what was done is kept, go on with --resume", 1)
+        how = "the same command" if options.verb == "apply" else "--resume"
+        return _complain(f"mechlearn: stopped; what was done is kept, go on with {how}", 1)
     except (ValueError, TypeError, FileNotFoundError) as error:
         _with_traceback()
         return _complain(f"mechlearn {options.verb}: {_told(error)}", 2)
@@ -121,17 +122,32 @@ def _parser() -> argparse.ArgumentParser:
         made[name].add_argument("--resume", action="store_true", help="go on with a run that was stopped")
         made[name].add_argument("--force", action="store_true", help="replace the results in --out")
     made["compare"].add_argument("--metric", default="", help="the score to rank by (the run's own)")
-    made["apply"].add_argument("run", type=Path)
-    made["apply"].add_argument("out", type=Path, help="the NetCDF file to write")
-    made["apply"].add_argument("--set", action="append", default=[], metavar="data.KEY=VALUE", help="the other data")
-    made["apply"].add_argument("--coupling", action="append", help="which couplings (default: all)")
-    made["apply"].add_argument("--force", action="store_true", help="replace an existing file")
+    _declare_apply(made["apply"])
     made["audit"].add_argument("run", type=Path)
     made["audit"].add_argument("--site", help="the site whose forcing the probes use")
     made["report"].add_argument("run", type=Path)
     made["data"].add_argument("what", choices=("list", "fetch", "verify"))
     made["data"].add_argument("name", nargs="?", help="a data set; verify without one looks at all that are here")
     return parser
+
+
+def _declare_apply(verb: argparse.ArgumentParser) -> None:
+    verb.usage = """mechlearn apply RUN OUT.nc [--set data.KEY=VALUE] [--coupling NAME] [--force]
+       mechlearn apply RUN SCENE OUT.zarr [--coupling NAME] [--scheduler WHERE] [--workers N] [--set ...] [--force]"""
+    verb.description = (
+        "Predict another record of the run's data (OUT.nc), or retrieve at every pixel of an archive of scenes, a Zarr "
+        "store or NetCDF file along any axes, block by block (SCENE OUT.zarr). The same command goes on where it was "
+        "stopped."
+    )
+    verb.add_argument("run", type=Path, help="the folder of a finished run")
+    verb.add_argument("places", type=Path, nargs="+", metavar="OUT", help="the file to write, after the scene if any")
+    told = "the other data; of a scene, data.names.INPUT=NAME and data.units.INPUT=UNITS"
+    verb.add_argument("--set", action="append", default=[], metavar="data.KEY=VALUE", help=told)
+    verb.add_argument("--coupling", action="append", help="which (default: all; of a scene, the one the run chose)")
+    where = "threads or processes of this machine, or the address of a dask scheduler (default: threads)"
+    verb.add_argument("--scheduler", default="threads", metavar="WHERE", help=where)
+    verb.add_argument("--workers", type=int, metavar="N", help="how many of this machine (default: its cores)")
+    verb.add_argument("--force", action="store_true", help="replace what is there")
 
 
 if __name__ == "__main__":

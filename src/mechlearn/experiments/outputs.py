@@ -198,14 +198,22 @@ def _write_predictions(run: Run, predictions: dict[str, np.ndarray]) -> None:
         for name, p in predictions.items()
     }
     train = make_split(run.record, run.splits["main"]).train
-    write_predictions(run.folder / "predictions.nc", run.record, run.target, made, domain_of(run.record, train))
+    domain = domain_of(run.record, train, windows=windows_of(run.settings))
+    write_predictions(run.folder / "predictions.nc", run.record, run.target, made, domain)
 
 
-def domain_of(record: Record, train: np.ndarray, other: Record | None = None) -> np.ndarray:
-    """Where (site, time) the forcing lies in the domain that the training days span."""
+def windows_of(settings: dict[str, Any]) -> tuple[int, ...]:
+    """Over how many days the means that describe a day's forcing go: none where the learner sees the day alone."""
+    return () if settings["learner"].get("days") == [1] else (30, 365)
+
+
+def domain_of(
+    record: Record, train: np.ndarray, other: Record | None = None, *, windows: tuple[int, ...] = (30, 365)
+) -> np.ndarray:
+    """Where (site, time) the forcing, and its means over the `windows`, lie in the domain that training days span."""
     days = train.reshape(*train.shape[:2], -1).any(axis=-1)
     inputs = tuple(name for name in record.dynamic if not record.is_profile(name))
-    return Domain.of(record, days, inputs=inputs).contains((other or record).fields)
+    return Domain.of(record, days, inputs=inputs, windows=windows).contains((other or record).fields)
 
 
 def _extras(run: Run, done: dict[Job, dict[str, np.ndarray]], rows: list[dict[str, Any]]) -> dict[str, Any]:

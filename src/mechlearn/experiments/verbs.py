@@ -18,10 +18,11 @@ from . import config, problem, storage, study, tables, twin
 from .audit import audited, lines
 from .config import RequestError
 from .inspection import inspected
-from .outputs import applied, domain_of, execute, write_predictions
+from .outputs import applied, domain_of, execute, windows_of, write_predictions
 from .report import write_report
 from .resolve import hint, names, thing
 from .run import Run
+from .scenes import apply_to_scene
 
 ROOMS = ("mechanisms", "learners", "laws", "solvers", "couplings")
 
@@ -125,17 +126,25 @@ def compare_(options: Namespace, console: Console) -> int:
 
 
 def apply_(options: Namespace, console: Console) -> int:
-    """Predict other data with what a run has taught."""
+    """Predict another record, or every pixel of a scene, with what a run has taught."""
+    if len(options.places) > 2:
+        raise RequestError(f"apply takes a run, a scene and where to write; got {few(map(str, options.places))}")
+    settings = config.load(str(_resolved(options.run)), [])
+    *scene, options.out = options.places
+    if scene:
+        return apply_to_scene(options, scene[0], settings, console)
+    if options.workers or options.scheduler != "threads":
+        raise RequestError("--workers and --scheduler are for scenes: mechlearn apply RUN SCENE OUT.zarr")
     for assignment in options.set:
         if not assignment.startswith("data."):
             raise RequestError(f"--set {assignment}: apply changes the data alone, as in --set data.path=other.nc")
-    settings = config.load(str(_resolved(options.run)), [])
     other = problem.read_data(config.load(str(_resolved(options.run)), options.set))
     storage.claim_file(options.out, force=options.force)
     taught = Run(settings, options.run, _teller(console))
     predictions = applied(taught, other, options.coupling)
     train = problem.make_split(taught.record, taught.splits["main"]).train
-    write_predictions(options.out, other, taught.target, predictions, domain_of(taught.record, train, other))
+    domain = domain_of(taught.record, train, other, windows=windows_of(settings))
+    write_predictions(options.out, other, taught.target, predictions, domain)
     _teller(console)(f"wrote {options.out}: {', '.join(predictions)} at {len(other.sites)} sites")
     return 0
 
