@@ -18,9 +18,9 @@ ROOT = Path(__file__).parents[1]
 
 ROOMS = [
     {"core"},
-    {"parameters", "variables", "freshwater"},
-    {"compose", "along", "heat_exchange", "hypsography"},
-    {"descent", "parameter_sets"},
+    {"parameters", "variables", "freshwater", "spectral_bands", "soundings"},
+    {"compose", "along", "heat_exchange", "hypsography", "planck"},
+    {"descent", "parameter_sets", "radiative_transfer"},
     {"mechanisms", "laws", "learners", "solvers", "assimilation"},
     {"couplings"},
     {"data"},

@@ -39,3 +39,43 @@ LAYER_AREA = Variable(
 WATER_TEMPERATURE = Variable(
     "water_temperature", "degC", ("depth",), bounds=(-1, 45), standard_name="sea_water_temperature"
 )
+AIR_PRESSURE = Variable(
+    "air_pressure", "Pa", ("level",), bounds=(0, 1.1e5), standard_name="air_pressure", long_name="surface first"
+)
+AIR_TEMPERATURE_PROFILE = Variable(
+    "air_temperature_profile", "K", ("level",), bounds=(150, 350), standard_name="air_temperature"
+)
+SPECIFIC_HUMIDITY = Variable(
+    "specific_humidity", "1", ("level",), bounds=(0, 0.06), standard_name="specific_humidity"
+)  # fmt: skip
+OZONE = Variable(
+    "mole_fraction_of_ozone_in_air", "1", ("level",), bounds=(0, 3e-5), standard_name="mole_fraction_of_ozone_in_air"
+)
+SURFACE_TEMPERATURE = Variable(
+    "surface_temperature", "K", bounds=(180, 370), standard_name="surface_temperature", long_name="of the skin"
+)
+SURFACE_EMISSIVITY = Variable(
+    "surface_emissivity", "1", bounds=(0, 1), standard_name="surface_longwave_emissivity", long_name="in the band"
+)
+VIEW_ZENITH_ANGLE = Variable("view_zenith_angle", "degree", bounds=(0, 85), standard_name="sensor_zenith_angle")
+TRANSMITTANCE = Variable(
+    "transmittance", "1", bounds=(0, 1), long_name="share of the surface's radiance in the band that reaches the sensor"
+)
+UPWELLING_RADIANCE = Variable(
+    "upwelling_radiance", "W m-2 sr-1 um-1", bounds=(0, math.inf), long_name="what the air itself sends to the sensor"
+)
+DOWNWELLING_RADIANCE = Variable(
+    "downwelling_radiance", "W m-2 sr-1 um-1", bounds=(0, math.inf), long_name="sky's flux on the surface over pi"
+)
+RADIANCE = Variable(
+    "radiance", "W m-2 sr-1 um-1", bounds=(0, math.inf), standard_name="toa_outgoing_radiance_per_unit_wavelength"
+)
+BRIGHTNESS_TEMPERATURE = Variable(
+    "brightness_temperature", "K", bounds=(100, 400), standard_name="toa_brightness_temperature"
+)
+WATER_VAPOUR_COLUMN = Variable(
+    "atmosphere_mass_content_of_water_vapor",
+    "kg m-2",
+    bounds=(0, 150),
+    standard_name="atmosphere_mass_content_of_water_vapor",
+)
