@@ -1,5 +1,6 @@
 """The thermal radiative transfer equation in one band of a radiometer, forward and inverse."""
 
+import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike
 
 from .planck import bent
@@ -38,5 +39,5 @@ def black_body_radiance(
         >>> round(float(black_body_radiance(8.824, 0.7, 0.97, 3.5, 2.3)), 3)
         9.5
     """
-    leaving = (radiance - upwelling_radiance) / bent(transmittance, 0.02, 0.003)
+    leaving = (jnp.asarray(radiance) - upwelling_radiance) / bent(transmittance, 0.02, 0.003)
     return (leaving - (1 - surface_emissivity) * downwelling_radiance) / bent(surface_emissivity, 0.2, 0.003)
