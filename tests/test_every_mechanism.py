@@ -117,7 +117,7 @@ def test_parameters_are_described(name):
         assert parameter.meaning, path
         assert isinstance(parameter.units, str) and parameter.units, path
         assert np.isfinite(lower) or np.isfinite(upper), path
-        assert lower <= float(parameter.value) <= upper, path
+        assert np.all((lower <= np.asarray(parameter.value)) & (np.asarray(parameter.value) <= upper)), path
 
 
 @every_mechanism
