@@ -12,6 +12,7 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 
+from ..soundings import climatological_ozone
 from . import registry
 from .atmospheres import (
     GRAVITY,
@@ -96,8 +97,8 @@ def era5(lowest: float = 5e4) -> Atmospheres:
 
     They come inside the wheel of neuralgcm 1.2.2, which is read, not installed. ERA5 extends the air below the ground
     with constant humidity, which gives the ground away: levels of equal humidity at the bottom are left out. Columns
-    whose ground would lie above `lowest` (Pa) are left out too. Ozone is not in the file and is `climatological_ozone`;
-    skin temperature is unknown. Hersbach et al. (2020), doi:10.1002/qj.3803.
+    whose ground would lie above `lowest` (Pa) are left out too. Ozone is not in the file and is
+    that of the standard atmosphere; skin temperature is unknown. Hersbach et al. (2020), doi:10.1002/qj.3803.
 
     Raises `DataError` when the file is not on this machine and cannot be fetched.
     """
@@ -112,12 +113,12 @@ def era5(lowest: float = 5e4) -> Atmospheres:
         np.broadcast_to(pressure, shape),
         air,
         humidity,
-        climatological_ozone(np.broadcast_to(pressure, shape), latitude),
+        np.broadcast_to(np.asarray(climatological_ozone(pressure), float), shape),
         latitude,
         _eastward(longitude),
         condensate=-np.trapezoid(np.maximum(cloud, 0), pressure, axis=1) / GRAVITY,
         source="ERA5 1959-01-02 (Hersbach et al. 2020, by way of neuralgcm 1.2.2; contains modified Copernicus "
-        "Climate Change Service information), ozone climatological",
+        "Climate Change Service information), ozone of the standard atmosphere",
     )
     height = geopotential / GRAVITY
     check_hydrostatic(whole, height)
@@ -195,23 +196,6 @@ FILES = {
     "ifs_meridian": "ecrad_meridian",
     "afgl": "afgl_1986_a",
 }
-
-
-def climatological_ozone(pressure: np.ndarray, latitude: np.ndarray) -> np.ndarray:
-    """A mole fraction of ozone for air of which only pressure (Pa) and latitude (degrees) are known.
-
-    Green's profile `u(h) = a (1 + e^(-b/c)) / (1 + e^((h-b)/c))`, the ozone above a height, with c = 5 km as Lacis &
-    Hansen (1974), doi:10.1175/1520-0469(1974)031<0118:APFTAO>2.0.CO;2, in an atmosphere of scale height 7 km. The
-    total a rises from 0.26 cm at the equator to 0.34 cm at the poles, and the height b of the layer sinks from 25 to
-    20 km: round numbers near the AFGL standards, for a gas that hardly matters between 10.5 and 12.5 micrometres.
-    """
-    polar = np.sin(np.radians(np.asarray(latitude, float)))[..., None] ** 2
-    total, centre, width, scale = 0.26 + 0.08 * polar, 25.0 - 5.0 * polar, 5.0, 7.0
-    height = scale * np.log(101325.0 / np.asarray(pressure, float))
-    fall = np.exp((height - centre) / width)
-    per_km = total * (1 + np.exp(-centre / width)) / width * fall / (1 + fall) ** 2
-    # A centimetre of ozone at standard temperature and pressure in 1 km of air, which is p / 101325 km thick there.
-    return np.clip(1e-5 * per_km * 101325.0 / np.asarray(pressure, float) * scale / 8.0, 2e-8, 1.2e-5)
 
 
 def _inside(wheel: Path, name: str) -> bytes:

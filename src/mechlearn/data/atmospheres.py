@@ -35,7 +35,7 @@ class Atmospheres:
 
         >>> column = Atmospheres([[1e5, 5e4]], [[288.0, 252.0]], [[8e-3, 1e-3]], [[3e-8, 5e-8]], source="by hand")
         >>> round(float(column.water()[0]), 1)
-        22.9
+        19.1
     """
 
     pressure: np.ndarray
@@ -75,8 +75,15 @@ class Atmospheres:
         return replace(self, **{name: getattr(self, name)[:, np.asarray(which)] for name in PROFILES})
 
     def water(self) -> np.ndarray:
-        """The column's water vapour in kg m-2 (10 kg m-2 are 1 g cm-2): the integral of q dp / g."""
-        return -np.trapezoid(self.specific_humidity, self.pressure, axis=1) / GRAVITY
+        """The column's water vapour in kg m-2 (10 kg m-2 are 1 g cm-2): the integral of `q dp / g`.
+
+        Between levels `q p` is a power of p, as in `soundings.water_vapour_column`.
+        """
+        log = np.log(self.pressure)
+        vapour = np.log(np.maximum(self.specific_humidity, 1e-9)) + log
+        middle, half = 0.5 * (vapour[:, 1:] + vapour[:, :-1]), 0.5 * np.diff(vapour, axis=1)
+        mean = np.exp(middle) * np.sinh(half) / np.where(half == 0, 1.0, half)
+        return -np.sum(np.where(half == 0, np.exp(middle), mean) * np.diff(log, axis=1), axis=1) / GRAVITY
 
     def height(self) -> np.ndarray:
         """The height of each level above the ground in m, of air in hydrostatic balance."""

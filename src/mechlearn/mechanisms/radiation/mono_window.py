@@ -34,9 +34,12 @@ TRANSMITTANCE_BY_WATER = (-0.0164, -0.04203, 0.9715)
 
 
 def transmittance(coefficients: ArrayLike, water: ArrayLike) -> Array:
-    """The transmittance of air with a column water (g cm-2): `c0 w^2 + c1 w + c2`, kept in [0.05, 1]."""
+    """The transmittance of air with a column water (g cm-2): `c0 w^2 + c1 w + c2`, kept in [0.2, 1].
+
+    The published curve falls to 0.2 at 5.7 g cm-2 and makes no sense beyond.
+    """
     c, w = jnp.asarray(coefficients), jnp.asarray(water)
-    return jnp.clip(c[0] * w**2 + c[1] * w + c[2], 0.05, 1.0)
+    return jnp.clip(c[0] * w**2 + c[1] * w + c[2], 0.2, 1.0)
 
 
 def internal(transmittance: ArrayLike, emissivity: ArrayLike) -> tuple[Array, Array]:
