@@ -126,6 +126,7 @@ def four_d_var(
     *,
     model_error: ArrayLike | None = None,
     iterations: int = 10,
+    tolerance: float = 1e-10,
     **inputs,
 ) -> tuple[Array, Array]:
     """The trajectory of one window (cycle + 1, state) that observations (cycle, obs) and background make most likely.
@@ -157,7 +158,7 @@ def four_d_var(
         return jnp.ravel(system.misfit(*split(control), observed, **inputs)[1])
 
     size = controls + (0 if model_error is None else count * len(background))
-    control = minimise(residual, jnp.zeros(size, background.dtype), iterations)
+    control = minimise(residual, jnp.zeros(size, background.dtype), iterations, tolerance)
     start, errors = split(control)
     path = system.misfit(start, errors, observed, **inputs)[0]
     return jnp.concatenate([start[None], path]), jax.grad(lambda v: cost(residual, v))(control)
@@ -168,10 +169,12 @@ def cost(residual: Callable[[Array], Array], control: Array) -> Array:
     return 0.5 * jnp.sum(control**2) + 0.5 * jnp.sum(residual(control) ** 2)
 
 
-def minimise(residual: Callable[[Array], Array], start: Array, iterations: int) -> Array:
+def minimise(
+    residual: Callable[[Array], Array], start: Array, iterations: int, tolerance: float = 1e-10
+) -> Array:
     """The least of `J(v)` by Gauss-Newton steps, each solved by conjugate gradients with tangent and adjoint.
 
-    A step that does not lower J is halved.
+    A step that does not lower J is halved. `tolerance` is the share of the slope at which the conjugate gradients stop.
 
         >>> [round(float(x), 4) for x in minimise(lambda v: 3 * (v - 1), jnp.zeros(2), 3)]
         [0.9, 0.9]
@@ -181,7 +184,7 @@ def minimise(residual: Callable[[Array], Array], start: Array, iterations: int) 
         value, tangent = jax.linearize(residual, control)
         adjoint = jax.linear_transpose(tangent, control)
         slope = control + adjoint(value)[0]
-        move, _ = jax.scipy.sparse.linalg.cg(lambda v: v + adjoint(tangent(v))[0], -slope, tol=1e-10, maxiter=200)
+        move, _ = jax.scipy.sparse.linalg.cg(lambda v: v + adjoint(tangent(v))[0], -slope, tol=tolerance, maxiter=200)
         lengths = 0.5 ** jnp.arange(6.0)
         found = jax.lax.map(lambda length: cost(residual, control + length * move), lengths)
         best = jnp.argmin(jnp.where(jnp.isfinite(found), found, jnp.inf))
