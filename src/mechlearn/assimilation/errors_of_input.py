@@ -16,8 +16,8 @@ class WithErrors(Model):
 
     `u' = u max(1 + e, 0)` for an input that cannot be negative, `u' = u + e` for any other, and
     `e_t = r e_{t-1} + s sqrt(1 - r²) w_t`: `deviations` holds s of each, `memory` is r. The noise w enters by
-    `Assimilation(noise=step.noise())`. A state that an analysis has moved beyond its bounds is put back on them. Evensen
-    (2003), doi:10.1007/s10236-003-0036-9; of streamflow Clark et al. (2008), doi:10.1016/j.advwatres.2008.06.005.
+    `Assimilation(noise=step.noise())`. A state that an analysis has moved beyond its bounds is put back on them.
+    Evensen (2003), doi:10.1007/s10236-003-0036-9; Clark et al. (2008), doi:10.1016/j.advwatres.2008.06.005.
 
     Raises `ValueError` for a name that is no input of the step, and for a memory outside 0 to 1.
 

@@ -169,9 +169,7 @@ def cost(residual: Callable[[Array], Array], control: Array) -> Array:
     return 0.5 * jnp.sum(control**2) + 0.5 * jnp.sum(residual(control) ** 2)
 
 
-def minimise(
-    residual: Callable[[Array], Array], start: Array, iterations: int, tolerance: float = 1e-10
-) -> Array:
+def minimise(residual: Callable[[Array], Array], start: Array, iterations: int, tolerance: float = 1e-10) -> Array:
     """The least of `J(v)` by Gauss-Newton steps, each solved by conjugate gradients with tangent and adjoint.
 
     A step that does not lower J is halved. `tolerance` is the share of the slope at which the conjugate gradients stop.

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from ..core import Analysis
@@ -13,7 +12,7 @@ from .smoothers import four_d_var
 
 
 class Windows(NamedTuple):
-    """Trajectories (window, cycle + 1, state) of each window, its start first, and each window's background (state,)."""
+    """Trajectories (window, cycle + 1, state), the start of each first, and backgrounds (window, state)."""
 
     path: Array
     background: Array
@@ -38,7 +37,7 @@ def four_d_var_windows(
     iterations: int = 3,
     tolerance: float = 1e-3,
 ) -> Windows:
-    """Strong- or weak-constraint 4D-Var of one window (window, cycle, obs) after the other, for a model without forcing.
+    """Strong- or weak-constraint 4D-Var of windows (window, cycle, obs) one after the other, of a model without forcing.
 
     The end of a window is the background of the next; `root` of the background's covariance and `model_error` as in
     `smoothers.four_d_var` stay the same.
@@ -67,15 +66,15 @@ def reanalyse(
 ) -> Reanalysis:
     """Filter a whole series of observations (cycle, obs) and keep the mean and spread of every analysis.
 
-        >>> from mechlearn.assimilation.enkf import ETKF
-        >>> from mechlearn.assimilation.error import ObservationError
-        >>> from mechlearn.compose import Pass
-        >>> from mechlearn.mechanisms.flow.lorenz63 import CONVECTION, Lorenz63
-        >>> system = Assimilation(Lorenz63(), Pass(CONVECTION), ObservationError.of_variance(jnp.ones(3)))
-        >>> truth, observed = system.nature(20, key=jax.random.key(0))
-        >>> start = truth[0] + jax.random.normal(jax.random.key(1), (5, 3))
-        >>> reanalyse(system, ETKF(), start, observed[1:], key=jax.random.key(2)).deviation.shape
-        (20, 3)
+    >>> from mechlearn.assimilation.enkf import ETKF
+    >>> from mechlearn.assimilation.error import ObservationError
+    >>> from mechlearn.compose import Pass
+    >>> from mechlearn.mechanisms.flow.lorenz63 import CONVECTION, Lorenz63
+    >>> system = Assimilation(Lorenz63(), Pass(CONVECTION), ObservationError.of_variance(jnp.ones(3)))
+    >>> truth, observed = system.nature(20, key=jax.random.key(0))
+    >>> start = truth[0] + jax.random.normal(jax.random.key(1), (5, 3))
+    >>> reanalyse(system, ETKF(), start, observed[1:], key=jax.random.key(2)).deviation.shape
+    (20, 3)
     """
 
     def one(members: Array, now) -> tuple[Array, tuple[Array, Array]]:

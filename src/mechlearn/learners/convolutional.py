@@ -1,6 +1,7 @@
 """The convolutional network of fields around a circle."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import ClassVar, Self
 
 import equinox as eqx
@@ -66,7 +67,7 @@ class Convolutional(Learner):
         first = 3 * filters if bilinear else filters
         ends = [2 * filters if bilinear else filters, *hidden]
         sizes = [(width * len(self.inputs), first)]
-        sizes += [(width * before, after) for before, after in zip(ends, ends[1:], strict=False)]
+        sizes += [(width * before, after) for before, after in pairwise(ends)]
         sizes += [(ends[-1], len(self.outputs))]
         keys = jax.random.split(jax.random.key(0) if key is None else key, len(sizes))
         self.layers = tuple(eqx.nn.Linear(*pair, key=k) for pair, k in zip(sizes, keys, strict=True))

@@ -67,8 +67,8 @@ def study(
 ) -> Findings:
     """HBV is calibrated on the training years; a serial square root filter then corrects its stores every day.
 
-    Forcing and stores carry errors (`WithErrors`), observed runoff a relative one (`Logarithm`). The ten settings of the
-    filter are searched for on the last five training years and the validation years together, by the mean ratio of
+    Forcing and stores carry errors (`WithErrors`), observed runoff a relative one (`Logarithm`). The ten settings of
+    the filter are searched for on the last five training years and the validation years together, by the mean ratio of
     its forecast error to the open loop's; the test years are forecast once with what was found. The forecasts take
     the weather as it was observed. In the drill two of twenty members crash every day.
 
