@@ -37,7 +37,7 @@ def four_d_var_windows(
     iterations: int = 3,
     tolerance: float = 1e-3,
 ) -> Windows:
-    """Strong- or weak-constraint 4D-Var of windows (window, cycle, obs) one after the other, of a model without forcing.
+    """4D-Var, strong or weak, of windows (window, cycle, obs) one after the other, of a model without forcing.
 
     The end of a window is the background of the next; `root` of the background's covariance and `model_error` as in
     `smoothers.four_d_var` stay the same.
