@@ -31,10 +31,12 @@ RETRIEVED, NO_INPUT, IMPOSSIBLE, UNREADABLE, NOT_FINITE = range(5)
 class Retrieval:
     """What a worker needs to do any block: the models (one a seed), the scene, the domain, and where to write.
 
+    `spreads` are what was learned of the errors of each seed, if that was.
     Equal when of the same `token`, so that a process keeps the first copy it is sent and compiles once.
     """
 
     models: tuple[Model, ...] = field(compare=False)
+    spreads: tuple[Model, ...] = field(compare=False)
     target: Variable = field(compare=False)
     domain: Domain | None = field(compare=False)
     scene: Scene = field(compare=False)
@@ -102,20 +104,24 @@ def _everywhere(retrieval: Retrieval, fields: dict[str, np.ndarray], status: np.
 
 
 def _ensemble(retrieval: Retrieval, fields: dict[str, np.ndarray], count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The mean over seeds, and the deviation of a mixture of them: `s^2 = mean(s_i^2) + var(y_i)`.
+    """The mean over seeds and its standard deviation: of the errors where they were learned, else of the seeds.
 
-    Lakshminarayanan et al. (2017), arXiv:1612.01474. A single seed that gives no deviation of its own has none.
+    Where the models give a deviation of their own it is that of their mixture, `s^2 = mean(s_i^2) + var(y_i)`
+    (Lakshminarayanan et al. 2017, arXiv:1612.01474). A single seed without any has none.
     """
-    full = {name: _filled_up(values, AT_ONCE) for name, values in fields.items()}
-    wanted = (retrieval.target.name, retrieval.deviation)
-    said = [pixel_by_pixel(model, full, wanted) for model in retrieval.models]
-    value = np.stack([np.asarray(one[wanted[0]])[:count] for one in said])
-    variance = value.var(axis=0)
-    if wanted[1] in said[0]:
-        variance += np.mean([np.square(np.asarray(one[wanted[1]])[:count]) for one in said], axis=0)
-    elif len(said) == 1:
-        variance = np.full_like(variance, np.nan)
-    return value.mean(axis=0), np.sqrt(variance)
+    full, wanted = {name: _filled_up(values, AT_ONCE) for name, values in fields.items()}, retrieval.deviation
+
+    def said(models: tuple[Model, ...]) -> dict[str, np.ndarray]:
+        each = [pixel_by_pixel(model, full, (retrieval.target.name, wanted)) for model in models]
+        return {name: np.stack([np.asarray(one[name])[:count] for one in each]) for name in (each[0] if each else ())}
+
+    predicted, widths = said(retrieval.models), said(retrieval.spreads)
+    value = predicted[retrieval.target.name]
+    if widths:
+        return value.mean(axis=0), np.sqrt(np.mean(widths[wanted] ** 2, axis=0))
+    if wanted in predicted:
+        return value.mean(axis=0), np.sqrt(value.var(axis=0) + np.mean(predicted[wanted] ** 2, axis=0))
+    return value.mean(axis=0), value.std(axis=0) if len(value) > 1 else np.full_like(value[0], np.nan)
 
 
 def _filled_up(values: np.ndarray, length: int) -> np.ndarray:

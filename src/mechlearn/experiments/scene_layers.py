@@ -17,6 +17,7 @@ def layers_of(retrieval: Retrieval, request: dict[str, Any]) -> list[Layer]:
     error = {"standard_name": f"{target.standard_name} standard_error"} if target.standard_name else {}
     own = any(v.name == retrieval.deviation for v in retrieval.models[0].outputs)
     how = "of what each seed says, and between seeds" if own else "between seeds"
+    how = "of the errors on the validation part, as learned" if retrieval.spreads else how
     value = {"units": target.units, "long_name": named, **standard, "ancillary_variables": _ancillary(retrieval)}
     spread = {"units": target.units, "long_name": f"{named}, standard deviation", "comment": how, **error}
     inside = {

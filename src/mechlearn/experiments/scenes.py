@@ -18,7 +18,7 @@ from rich.console import Console
 from ..core import Model, System, Variable
 from ..data.scenes import Scene, create
 from ..evaluation.domain import Domain
-from . import problem, storage
+from . import problem, spread, storage
 from .config import RequestError
 from .journal import Journal
 from .resolve import hint
@@ -45,13 +45,13 @@ def apply_to_scene(options: Namespace, path: Path, settings: dict[str, Any], con
         )
     run = Run(settings, options.run, say)
     label = _coupling(run, options.coupling)
-    models, domain = taught_alone(run, label)
+    models, spreads, domain = taught_alone(run, label)
     names, units = renamed(options.set)
     # Workers of a cluster are somewhere else.
     path, out = path.absolute(), options.out.absolute()
     scene = Scene.of(path, models[0].inputs, names=names, units=units)
-    request = _request(run, label, models, scene)
-    retrieval = Retrieval(tuple(models), run.record.variables[run.target], domain, scene, out, uuid4().hex)
+    request = _request(run, label, (*models, *spreads), scene)
+    retrieval = Retrieval(models, spreads, run.record.variables[run.target], domain, scene, out, uuid4().hex)
     journal = Journal(out)
     new = journal.claim(request, blocks=scene.blocks, force=options.force)
     notes = _look(retrieval)
@@ -82,8 +82,8 @@ def _coupling(run: Run, asked: list[str] | None) -> str:
     return asked[0]
 
 
-def taught_alone(run: Run, label: str) -> tuple[list[Model], Domain | None]:
-    """The models of a coupling, one a seed, that retrieve samples one by one, and the domain of what they read.
+def taught_alone(run: Run, label: str) -> tuple[tuple[Model, ...], tuple[Model, ...], Domain | None]:
+    """The models of a coupling, one a seed, that retrieve samples one by one, their spreads, and the domain of both.
 
     Raises `RequestError` for couplings that need more than a pixel: a memory, a site, a profile, a simulation.
     """
@@ -94,7 +94,7 @@ def taught_alone(run: Run, label: str) -> tuple[list[Model], Domain | None]:
         )
     if run.stands_on(jobs[0]).get("recorded"):
         raise RequestError(f"{label} builds upon a simulation of the whole record, which a scene does not have")
-    models = [_bare(model) for model in run.taught(jobs[0])]
+    models = tuple(_bare(model) for model in run.taught(jobs[0]))
     target = run.record.variables[run.target]
     if target.dims != ("time",):
         raise RequestError(f"{label} predicts {target.name} with the axes {target.dims}; a pixel holds one value")
@@ -104,7 +104,15 @@ def taught_alone(run: Run, label: str) -> tuple[list[Model], Domain | None]:
     days = days.reshape(*days.shape[:2], -1).any(axis=-1)
     _refuse_memory(run, label, models[0], days)
     described = tuple(v.name for v in models[0].inputs if v.dims == ("time",))
-    return models, Domain.of(run.record, days, inputs=described, windows=()) if described else None
+    domain = Domain.of(run.record, days, inputs=described, windows=()) if described else None
+    return models, _spreads(run, jobs[0], models[0]), domain
+
+
+def _spreads(run: Run, job: problem.Job, model: Model) -> tuple[Model, ...]:
+    """What was learned of the errors of each seed, where that was asked for."""
+    if not spread.asked(run, job):
+        return ()
+    return tuple(storage.read_models(spread.place(run, job), spread.untaught(run, job, model, run.record)))
 
 
 def _bare(model: Model) -> Model:
@@ -117,12 +125,12 @@ def _bare(model: Model) -> Model:
 def _refuse_memory(run: Run, label: str, model: Model, days: np.ndarray) -> None:
     """Refuse a model that says other things of a series of samples than of each."""
     names = [v.name for v in model.inputs]
-    site, times = np.nonzero(days & run.record.complete(names))
+    site, times = (where[:PROBED] for where in np.nonzero(days & run.record.complete(names)))
     if not len(site):
         raise RequestError(f"{label}: no training sample has all of {', '.join(names)}")
-    times = times[site == site[0]][:PROBED]
-    fields = {n: run.record.fields[n][site[0]] for n in names}
-    fields = {n: np.asarray(v[times] if n in run.record.dynamic else v, np.float32) for n, v in fields.items()}
+    record = run.record
+    fields = {n: record.fields[n][site, times] if n in record.dynamic else record.fields[n][site[0]] for n in names}
+    fields = {n: np.asarray(values, np.float32) for n, values in fields.items()}
     if not stands_alone(model, fields, run.target):
         raise RequestError(
             f"{label} looks at more than the sample itself (it has a state, or reads the means of days before), so it "
@@ -148,7 +156,7 @@ def renamed(assignments: Iterable[str]) -> tuple[dict[str, str], dict[str, str]]
     return told["names"], told["units"]
 
 
-def _request(run: Run, label: str, models: list[Model], scene: Scene) -> dict[str, Any]:
+def _request(run: Run, label: str, models: tuple[Model, ...], scene: Scene) -> dict[str, Any]:
     """What makes one retrieval another than the next, as far as its numbers go."""
     numbers = hashlib.sha256()
     for leaf in jax.tree.leaves(eqx.filter(models, eqx.is_array)):
@@ -162,7 +170,7 @@ def _request(run: Run, label: str, models: list[Model], scene: Scene) -> dict[st
         "inputs": [[*one[:4], list(one[4])] for one in read],
         "sizes": scene.sizes,
         "block": list(scene.block),
-        "seeds": len(models),
+        "seeds": run.seeds,
         "mechlearn": storage.environment()["packages"].get("mechlearn", ""),
     }
 
