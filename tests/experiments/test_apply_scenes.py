@@ -229,7 +229,7 @@ def spoilt() -> Iterator[tuple[str, Callable[[xr.Dataset], xr.Dataset], list[str
     yield "no units", labelled("emissivity", ""), ["'emissivity' states no units", "data.units.emissivity"]
     said = ["'W m-2 sr-1 um-1'", "needed in 'K'", "inverse Planck"]
     yield "radiance", labelled("brightness_temperature", "W m-2 sr-1 um-1"), said
-    yield "missing", lambda d: d.drop_vars("emissivity"), ["has no 'emissivity'", "brightness_temperature (K)"]
+    yield "missing", lambda d: d.drop_vars("emissivity"), ["has no emissivity (1)", "brightness_temperature (K)"]
     said = ["air_temperature", "-80 to 60", "state the units"]
     yield "mislabelled", labelled("air_temperature", "degC"), said
 

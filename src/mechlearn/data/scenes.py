@@ -76,6 +76,7 @@ class Scene:
         names, units = dict(names or {}), dict(units or {})
         _refuse_unknown({**names, **units}, wanted)
         with open_file(path) as dataset:
+            _refuse_missing(dataset, wanted, names, path)
             columns = tuple(_column(dataset, v, names.get(v.name, v.name), units.get(v.name), path) for v in wanted)
             leading = max(columns, key=lambda one: len(one.axes))
             sizes = {dim: int(dataset.sizes[dim]) for dim in leading.axes}
@@ -167,14 +168,20 @@ def _refuse_unknown(told: Mapping[str, str], wanted: Sequence[Variable]) -> None
         raise DataError(f"names and units are given for {few(stray)}, which is not read; read are {few(known, 20)}")
 
 
+def _refuse_missing(dataset: xr.Dataset, wanted: Sequence[Variable], names: Mapping[str, str], path: Path) -> None:
+    missing = [v for v in wanted if names.get(v.name, v.name) not in dataset.variables]
+    if not missing:
+        return
+    known = [f"{name} ({dataset[name].attrs.get('units', 'no units')})" for name in dataset.data_vars]
+    lacking = few((f"{names.get(v.name, v.name)} ({v.units})" for v in missing), 20)
+    raise DataError(
+        f"{path} has no {lacking}, which the coupling reads; it has {few(known, 20)}. Add it to the scene (a single "
+        "number or a map will do where it does not change), or say what the scene calls it: "
+        f"--set data.names.{missing[0].name}=NAME"
+    )
+
+
 def _column(dataset: xr.Dataset, wanted: Variable, called: str, units: str | None, path: Path) -> Column:
-    if called not in dataset.variables:
-        known = [f"{name} ({dataset[name].attrs.get('units', 'no units')})" for name in dataset.data_vars]
-        raise DataError(
-            f"{path} has no {called!r}, which the coupling reads as {wanted.name} ({wanted.units}); "
-            f"it has {few(known, 20)}. Add it to the scene (a single number or a map will do where it does not "
-            f"change), or say what the scene calls it: --set data.names.{wanted.name}=NAME"
-        )
     array = dataset[called]
     given = units or array.attrs.get("units", "")
     _refuse_units(wanted, called, given, path)

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..data.scenes import removed
 from .config import RequestError
+from .storage import write_text
 
 
 class Journal:
@@ -60,7 +61,7 @@ class Journal:
         self.done = {one["block"]: one for one in lines[1:] if not one["trouble"]}
         # What was cut off has no end of line, which the next block would be written behind.
         if lines:
-            self.path.write_text("".join(json.dumps(one) + "\n" for one in lines), encoding="utf-8")
+            write_text(self.path, "".join(json.dumps(one) + "\n" for one in lines))
         return lines[0] if lines else None
 
     def _clear(self) -> None:

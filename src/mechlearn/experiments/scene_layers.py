@@ -12,7 +12,7 @@ from .run import Run
 def layers_of(retrieval: Retrieval, request: dict[str, Any]) -> list[Layer]:
     """The variables of a store with their CF attributes."""
     target, whence = retrieval.target, _provenance(request)
-    named = target.long_name or target.name.replace("_", " ")
+    named = target.name.replace("_", " ")
     standard = {"standard_name": target.standard_name} if target.standard_name else {}
     error = {"standard_name": f"{target.standard_name} standard_error"} if target.standard_name else {}
     own = any(v.name == retrieval.deviation for v in retrieval.models[0].outputs)

@@ -33,7 +33,7 @@ def write_scene_report(
     """Write the report beside the store and return its path."""
     target, pixels = retrieval.target, math.prod(retrieval.scene.shape)
     path = retrieval.out.with_name(f"{retrieval.out.name}.report.html")
-    named = target.long_name or target.name.replace("_", " ")
+    named = target.name.replace("_", " ")
     got, inside = totals["retrieved"], totals["in_domain"]
     mean = sum(one["sum"] for one in told) / max(got, 1)
     answer = (

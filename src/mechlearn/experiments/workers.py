@@ -24,7 +24,7 @@ def carry_out(retrieval: Retrieval, journal: Journal, scheduler: str, workers: i
     size = math.prod(retrieval.scene.block)
     columns = [BarColumn(), MofNCompleteColumn(), TextColumn("blocks  {task.fields[speed]}"), TimeRemainingColumn()]
     began = time.perf_counter()
-    with Progress(*columns, console=console, disable=not left) as progress:
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=retrieval.scene.blocks, completed=len(journal.done), speed="")
 
         def tell(told: dict[str, Any]) -> None:
@@ -32,6 +32,8 @@ def carry_out(retrieval: Retrieval, journal: Journal, scheduler: str, workers: i
             done = len(left) - (retrieval.scene.blocks - len(journal.done))
             rate = done * size / (time.perf_counter() - began)
             progress.update(task, advance=1, speed=f"{rate:,.0f} pixels/s")
+            if not console.is_terminal and 10 * done // len(left) > 10 * (done - 1) // len(left):
+                console.print(f"{len(journal.done)} of {retrieval.scene.blocks} blocks  {rate:,.0f} pixels/s")
 
         work = partial(retrieved, retrieval)
         if scheduler in LOCAL:
