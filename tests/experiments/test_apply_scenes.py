@@ -14,7 +14,7 @@ from mechlearn.core import Variable
 from mechlearn.couplings.series import Trailing
 from mechlearn.data import scenes
 from mechlearn.data.units import DataError
-from mechlearn.experiments import config, retrieval, storage
+from mechlearn.experiments import config, retrieval, spread, storage
 from mechlearn.experiments.journal import Journal
 from mechlearn.experiments.outputs import domain_of
 from mechlearn.experiments.problem import make_split
@@ -52,6 +52,8 @@ also = ["brightness_temperature", "air_temperature", "emissivity"]
 [training]
 window = 50
 warmup = 0
+[uncertainty]
+couplings = ["infused.input_constraint.simulated_input"]
 [[coupling]]
 name = "infused.input_constraint.simulated_input"
 """
@@ -76,7 +78,9 @@ def taught(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = folder / "run"
     run = Run(settings, out, print)
     for job in run.jobs()[1:]:
-        storage.write_models(out / "state" / f"{job.name}.weights.npz", [one.model for one in run.build(job)])
+        models = [one.model for one in run.build(job)]
+        storage.write_models(out / "state" / f"{job.name}.weights.npz", models)
+    storage.write_models(spread.place(run, job), spread.untaught(run, job, models[0], run.record))
     storage.write_text(out / "experiment.resolved.toml", config.dump(settings))
     storage.write_json(out / "report.json", {"chosen": "learner_only"})
     return out
@@ -196,7 +200,7 @@ def test_the_same_bytes_from_two_workers_and_a_cluster(place, whole, applied) ->
     assert contents(place / "two.zarr") == whole
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None
+        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0"
     ) as cluster:
         applied("scene.zarr", "cluster.zarr", "--scheduler", cluster.scheduler_address)
     assert contents(place / "cluster.zarr") == whole
@@ -254,13 +258,20 @@ def test_the_command_line(tmp_path, monkeypatch, applied) -> None:
     assert "no file" in applied("scene.nc", "out.zarr", code=2)
 
 
-def test_a_network_file_along_other_axes_with_other_names(tmp_path, monkeypatch, applied) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_a_netcdf_file_along_other_axes_with_other_names_and_a_learned_deviation(place, taught, applied) -> None:
     scene().isel(time=0, y=3).rename(brightness_temperature="BT", x="pixel").to_netcdf("line.nc")
-    applied("line.nc", "out.zarr", "--set", "data.names.brightness_temperature=BT")
+    label = "infused.input_constraint.simulated_input"
+    applied("line.nc", "out.zarr", "--set", "data.names.brightness_temperature=BT", "--coupling", label)
+    run = Run(config.load(str(taught / "experiment.resolved.toml"), []), taught, print)
+    job = next(job for job in run.jobs() if job.label == label)
+    widths = run.spread_of(job, run.record.at([0]))[:, 0]
     with xr.open_zarr("out.zarr", chunks=None) as found:
         assert found["surface_temperature"].dims == ("pixel",)
         assert (found["status"] == 0).all()
+        deviation = found["surface_temperature_standard_deviation"]
+        assert "as learned" in deviation.attrs["comment"]
+        expected = np.sqrt(np.mean(widths**2, axis=0))
+        assert expected.min() * 0.9 < deviation.min() <= deviation.max() < expected.max() * 1.1
 
 
 def test_a_model_that_remembers_does_not_stand_alone() -> None:
