@@ -87,7 +87,7 @@ def equivalent(name: str | SpectralBand) -> tuple[float, float, float, float]:
     nu, weight = np.asarray(chosen.wavenumber) * 1e-4, np.asarray(chosen.weight)
     temperature = np.linspace(180.0, 360.0, 91)
     radiance = (FIRST * nu**5 / np.expm1(SECOND * nu / temperature[:, None])) @ weight
-    centres = np.dot(weight, nu) * np.linspace(0.95, 1.05, 401)
+    centres = np.dot(weight, nu) * np.linspace(0.99, 1.01, 161)
     return min((_fit(centre, temperature, radiance) for centre in centres), key=lambda found: found[-1])
 
 

@@ -1,5 +1,6 @@
 """Thermal radiative transfer: closed forms, then LOWTRAN7 itself, the AFGL atmospheres, and what is refused."""
 
+import itertools
 import json
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from mechlearn import planck, soundings, spectral_bands
 from mechlearn.mechanisms.radiation import _lowtran
 from mechlearn.mechanisms.radiation.thermal import COSINES, SHARES, Thermal, transfer
 from mechlearn.mechanisms.radiation.transfer_equation import TransferEquation
+from mechlearn.parameters import set_parameters
 from mechlearn.radiative_transfer import at_sensor_radiance, black_body_radiance
 
 ORACLE = json.loads(Path(__file__).with_name("lowtran7_oracle.json").read_text(encoding="utf-8"))
@@ -39,15 +41,16 @@ def batch(samples):
     return {name: jnp.asarray(np.stack([sample[name] for sample in samples]), jnp.float32) for name in samples[0]}
 
 
-@cache
-def compiled(**options):
-    return jax.jit(jax.vmap(Thermal(**options)))
+@jax.jit
+def together(model, samples):
+    """One program for all values of the parameters, which are traced."""
+    return jax.vmap(model)(samples)
 
 
-def see(samples, **options):
-    """The samples through the model, in single precision, in batches of one size so that one program serves all."""
+def see(samples, factors=(), **options):
+    """The samples through the model in single precision, filled up to eight so that one program serves all."""
     padded = [*samples, *[samples[-1]] * (8 - len(samples))]
-    made = compiled(**options)(batch(padded))
+    made = together(set_parameters(Thermal(**options), dict(factors)), batch(padded))
     return {name: np.asarray(value, float)[: len(samples)] for name, value in made.items()}
 
 
@@ -89,7 +92,7 @@ def test_afgl_atmospheres_in_tirs_10():
     ]
     made = see([afgl(i) for i in range(6)])
     names = ("transmittance", "upwelling_radiance", "downwelling_radiance", "brightness_temperature")
-    for name, expected, absolute in zip(names, zip(*anchors, strict=True), (0.006, 0.06, 0.07, 0.13), strict=True):
+    for name, expected, absolute in zip(names, zip(*anchors, strict=True), (0.006, 0.03, 0.04, 0.15), strict=True):
         np.testing.assert_allclose(made[name], expected, atol=absolute, err_msg=name)
     grams = [4.11, 2.92, 0.85, 2.08, 0.42, 1.42]
     np.testing.assert_allclose(made["atmosphere_mass_content_of_water_vapor"] / 10, grams, rtol=0.01)
@@ -158,13 +161,15 @@ def finer(sample, times):
 
 
 def test_levels_converge():
-    errors = []
-    warm = [compiled()(batch([finer(afgl(0), n)]))["brightness_temperature"][0] for n in (1, 2, 8)]
-    errors = [abs(float(one - warm[-1])) for one in warm[:-1]]
-    assert errors[1] < errors[0] < 0.1
-    repeated = {name: np.append(value, [value[-1]] * 7) if np.ndim(value) else value for name, value in afgl(0).items()}
-    made = Thermal()({name: jnp.asarray(value, jnp.float32) for name, value in repeated.items()})
-    np.testing.assert_allclose(made["brightness_temperature"], warm[0], atol=1e-3)
+    """Levels every 250 m instead of 1 km change the tropics by less than 0.1 K; repeated levels nothing at all."""
+    samples = [afgl(0), finer(afgl(0), 4)]
+    coarse, fine = (see([sample])["brightness_temperature"] for sample in samples)
+    assert 0 < abs(coarse - fine)[0] < 0.1
+    order = [list(range(25)) + [24] * 8, list(range(10)) + [10] * 9 + list(range(11, 25))]
+    same = [{n: np.asarray(v)[places] if np.ndim(v) else v for n, v in afgl(0).items()} for places in order]
+    made = see(same)
+    for name, (top, within) in made.items():
+        np.testing.assert_allclose(top, within, rtol=1e-5, err_msg=name)
 
 
 def test_more_water_lets_less_through_and_black_ground_hides_the_sky():
@@ -208,14 +213,10 @@ def test_continuum_can_be_another_one_and_bands_share_the_air():
         np.testing.assert_allclose(both[name][:, 0], plain[name], rtol=2e-5, err_msg=name)
     assert both["transmittance"][0, 1] < both["transmittance"][0, 0], "water absorbs more at 12 than at 11 micrometres"
 
-    def transmittance(factor):
-        import equinox as eqx
-
-        model = eqx.tree_at(lambda m: m.self_continuum.value, Thermal(), factor)
-        return jax.vmap(model)(batch([afgl(0), afgl(4)]))["transmittance"]
-
-    slope = jax.jit(jax.jacfwd(transmittance))(1.0)
-    assert slope[0] < -0.2 and -0.02 < slope[1] < 0, "the tropics feel the continuum, the arctic winter hardly"
+    other = see([afgl(0), afgl(4)], {"self_continuum": 1.1})["transmittance"] - plain["transmittance"]
+    assert other[0] < -0.02 and -0.002 < other[1] < 0, "the tropics feel the continuum, the arctic winter hardly"
+    other = see([afgl(0), afgl(4)], {"foreign_continuum": 1.1})["transmittance"] - plain["transmittance"]
+    assert (other < 0).all()
 
 
 def test_gradients_are_finite_where_there_is_nothing():
@@ -233,17 +234,16 @@ def test_gradients_are_finite_where_there_is_nothing():
         assert np.isfinite(slope).all(), name
 
 
-@pytest.mark.parametrize("transmittance", [0.8, 0.0, -2.0, 3.0])
-def test_the_inverse_is_finite_whatever_comes(transmittance):
-    def surface(fields):
-        return TransferEquation()(fields)["surface_temperature"]
-
-    for radiances in ((1.0, 2.0), (50.0, 50.0), (-5.0, -5.0)):
-        for emissivity, warmth in ((0.97, 290.0), (0.0, 0.0), (-1.0, 1e4)):
-            values = (transmittance, *radiances, emissivity, warmth)
-            fields = {v.name: jnp.asarray(x) for v, x in zip(TransferEquation.inputs, values, strict=True)}
-            value, slopes = jax.value_and_grad(surface)(fields)
-            assert np.isfinite(value) and all(np.isfinite(slope) for slope in slopes.values())
+def test_the_inverse_is_finite_whatever_comes():
+    """Also a transmittance of 3 or -2, a negative emissivity, more path radiance than was seen."""
+    values = itertools.product(
+        (0.8, 0.0, -2.0, 3.0), (1.0, 50.0, -5.0), (2.0, 50.0), (0.97, 0.0, -1.0), (290.0, 0.0, 1e4)
+    )
+    columns = np.array(list(values), np.float32).T
+    fields = {v.name: jnp.asarray(column) for v, column in zip(TransferEquation.inputs, columns, strict=True)}
+    slope = jax.value_and_grad(lambda sample: TransferEquation()(sample)["surface_temperature"])
+    for leaf in jax.tree.leaves(jax.jit(jax.vmap(slope))(fields)):
+        assert np.isfinite(leaf).all()
 
 
 def test_planck_there_and_back_in_single_precision():

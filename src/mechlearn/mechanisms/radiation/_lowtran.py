@@ -100,7 +100,7 @@ class Layers(NamedTuple):
 
 def layers(
     pressure: ArrayLike, temperature: ArrayLike, thickness: ArrayLike, gases: dict[str, ArrayLike],
-    table: Absorption, *, continuum: str = "logarithmic",
+    table: Absorption, *, continuum: str = "extended",
 ) -> Layers:  # fmt: skip
     """The absorbers in each layer between levels, densities taken as exponential in height.
 
@@ -128,12 +128,14 @@ def layers(
 
 def _shares(x: Array, continuum: str) -> Array:
     """The part each node of the self continuum has at x = (296 - T) / 36."""
+    inside = jnp.clip(x, 0.0, 1.0)
+    line = jnp.stack([jnp.zeros_like(inside), 1 - inside, inside], axis=-1)
     if continuum == "clipped":
-        inside = jnp.clip(x, 0.0, 1.0)
-        return jnp.stack([jnp.zeros_like(inside), 1 - inside, inside], axis=-1)
+        return line
     x = jnp.clip(x, -1.5, 2.5)
     parabola = jnp.stack([0.5 * x * (x - 1), 1 - x**2, 0.5 * x * (x + 1)], axis=-1)
-    return parabola * jnp.exp(STEEP * (x[:, None] - jnp.asarray(NODES, x.dtype)))
+    power = parabola * jnp.exp(STEEP * (x[:, None] - jnp.asarray(NODES, x.dtype)))
+    return power if continuum == "logarithmic" else jnp.where((x == inside)[:, None], line, power)
 
 
 def optical_depth(amounts: Array, slant: ArrayLike, table: Absorption) -> Array:

@@ -85,8 +85,10 @@ class Thermal(Model):
 
     `band` is a name of `spectral_bands.band_names()`, a `SpectralBand`, or several of them: then emissivity and what is
     given in a band have an axis "band". `ozone` "given" reads a profile, "climatology" takes the standard one.
-    `continuum` "logarithmic" lets the self continuum fall with temperature at any temperature, "clipped" only between
-    260 and 296 K as LOWTRAN7 does.
+    The self continuum is known at 260 and 296 K. `continuum` "clipped" draws a straight line between them and takes it
+    as constant outside, as LOWTRAN7 does; "extended" goes on outside as `(k260 / k296)^((296 - T) / 36)`, so that hot
+    moist air is not too dark; "logarithmic" has that power throughout, as newer continua have, but with these
+    coefficients it lets too much through where it is humid (docs/thermal.md).
 
     Raises `ValueError` for a band or a variant that is not known.
     Kneizys and others (1988), AFGL-TR-88-0177.
@@ -102,14 +104,14 @@ class Thermal(Model):
     carbon_dioxide: Parameter = Parameter(410.0, "1e-6", (0.0, 2000.0), "mole fraction of carbon dioxide", fixed=True)
     band: Band | tuple[Band, ...] = eqx.field(static=True, default="landsat8_tirs10")
     ozone: Literal["given", "climatology"] = eqx.field(static=True, default="given")
-    continuum: Literal["logarithmic", "clipped"] = eqx.field(static=True, default="logarithmic")
+    continuum: Literal["extended", "clipped", "logarithmic"] = eqx.field(static=True, default="extended")
 
     def __check_init__(self) -> None:
         _ = self.bands
         if self.ozone not in ("given", "climatology"):
             raise ValueError(f"ozone must be 'given' or 'climatology', got {self.ozone!r}")
-        if self.continuum not in ("logarithmic", "clipped"):
-            raise ValueError(f"continuum must be 'logarithmic' or 'clipped', got {self.continuum!r}")
+        if self.continuum not in ("extended", "clipped", "logarithmic"):
+            raise ValueError(f"continuum must be 'extended', 'clipped' or 'logarithmic', got {self.continuum!r}")
 
     @property
     def bands(self) -> tuple[SpectralBand, ...]:
