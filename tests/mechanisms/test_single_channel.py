@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from mechlearn.data.generated_atmospheres import generate
 from mechlearn.mechanisms.radiation import (
     generalised_single_channel,
     mono_window,
@@ -14,6 +15,7 @@ from mechlearn.mechanisms.radiation import (
     statistical_mono_window,
 )
 from mechlearn.mechanisms.radiation._water_classes import ELSEWHERE, least_squares, weights
+from mechlearn.mechanisms.radiation.thermal import Thermal
 from mechlearn.planck import band_radiance, brightness_temperature
 from mechlearn.radiative_transfer import at_sensor_radiance
 
@@ -114,3 +116,26 @@ def test_an_unknown_atmosphere_or_band_is_refused():
         mono_window.MonoWindow(atmosphere="desert")
     with pytest.raises(ValueError, match="unknown band"):
         PSC("landsat8_tirs12")
+
+
+def test_published_coefficients_fail_in_humid_air_as_the_literature_says(data_folder):
+    """GSC: below 1 K for little water, "not acceptable" above 3 g cm-2 (Jimenez-Munoz et al. 2009): a check of the
+    radiative transfer by coefficients that it had no part in."""
+    made = generate(240, sets=("rfmip", "rfmip_warmer")).profiles
+    draw = np.random.default_rng(2)
+    truth = made.temperature[:, 0] + draw.uniform(-8, 20, len(made))
+    e = 1 - draw.gamma(2.2, 0.012, len(made))
+    air = {name: jnp.asarray(values, jnp.float32) for name, values in made.profiles().items()}
+    scene = air | {"surface_temperature": jnp.asarray(truth), "surface_emissivity": jnp.asarray(e)}
+    scene |= {"view_zenith_angle": jnp.zeros(len(made))}
+    seen = jax.lax.map(Thermal(), scene, batch_size=40) | {"surface_emissivity": scene["surface_emissivity"]}
+    retrieve = jax.jit(lambda fields: jnp.stack([jax.vmap(model)(fields)["surface_temperature"] for model in models]))
+    models = (GSC(), PSC(), SMW())
+    error = np.asarray(retrieve(seen)) - truth
+    water = made.water()
+
+    def rmse(chosen):
+        return np.sqrt(np.mean(error[:, chosen] ** 2, axis=1))
+
+    assert rmse(water < 10)[0] < 1.0 and rmse(water > 30)[0] > 2.5
+    assert (rmse(water < 10) < 1.0).all() and (rmse(water > 30)[1:] < 0.6 * rmse(water > 30)[0]).all()

@@ -1,7 +1,9 @@
 """Retrievals that are linear in their coefficients, with other coefficients for each class of column water."""
 
 from collections.abc import Sequence
+from functools import partial
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike
@@ -16,6 +18,7 @@ def grams(water: ArrayLike) -> Array:
     return jnp.maximum(jnp.asarray(water), 0) / KG_PER_GRAM_AND_CM2
 
 
+@partial(jax.jit, static_argnames="ranges")
 def weights(water: ArrayLike, ranges: Ranges) -> Array:
     """How much each class counts at a column water (g cm-2): equally those whose range `low <= w < high` holds it.
 
@@ -29,6 +32,7 @@ def weights(water: ArrayLike, ranges: Ranges) -> Array:
     return jnp.where(found > 0, inside / jnp.maximum(found, 1.0), last)
 
 
+@jax.jit
 def applied(coefficients: ArrayLike, features: Array, shares: Array) -> Array:
     """The weighted mean over classes of `features . coefficients`; coefficients are (class, feature)."""
     return jnp.sum(shares * (features @ jnp.asarray(coefficients).T), axis=-1)

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, Literal, Self
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
@@ -45,6 +46,7 @@ def linearised(temperature: ArrayLike, radiance: ArrayLike, scale: float) -> tup
     return warmth**2 / (scale * jnp.maximum(radiance, 1e-3)), warmth - warmth**2 / scale
 
 
+@jax.jit
 def features(radiance: ArrayLike, emissivity: ArrayLike, water: ArrayLike) -> Array:
     """What the nine coefficients multiply to give the surface's black-body radiance; water in g cm-2."""
     w = jnp.asarray(water)

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, Self
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
@@ -25,6 +26,7 @@ PUBLISHED = (
 )
 
 
+@jax.jit
 def features(radiance: ArrayLike, emissivity: ArrayLike, water: ArrayLike) -> Array:
     """What a0 to a7 multiply: 1, w, then 1, w, w^2 over emissivity, then those times the radiance; w in g cm-2."""
     w, shining = jnp.asarray(water), jnp.asarray(radiance)[..., None]

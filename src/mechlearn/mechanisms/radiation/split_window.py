@@ -3,9 +3,10 @@
 from typing import Any, ClassVar, Self
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from ...core import Fields, Model, Variable
 from ...parameters import Parameter
@@ -34,14 +35,16 @@ PUBLISHED = (
 )
 
 
-def features(fields: Fields) -> Array:
-    """What b0 to b7 multiply: 1, the mean of the two temperatures and half their difference, each times
-    `1, (1 - e)/e, de/e^2` of the mean emissivity and the difference of the two, and the difference squared.
+@jax.jit
+def features(first: ArrayLike, second: ArrayLike, first_emissivity: ArrayLike, second_emissivity: ArrayLike) -> Array:
+    """What b0 to b7 multiply, of the temperatures and emissivities of two bands.
+
+    1, the mean of the temperatures and half their difference, each times `1, (1 - e)/e, de/e^2` of the mean emissivity
+    and the difference of the two, and the temperatures' difference squared.
     """
-    first, second = jnp.asarray(fields["brightness_temperature"]), fields[SECOND_TEMPERATURE.name]
-    e = jnp.maximum(0.5 * (fields["surface_emissivity"] + fields[SECOND_EMISSIVITY.name]), 0.1)
-    shape = (jnp.ones_like(e), (1 - e) / e, (fields["surface_emissivity"] - fields[SECOND_EMISSIVITY.name]) / e**2)
-    mean, half = 0.5 * (first + second), 0.5 * (first - second)
+    e = jnp.maximum(0.5 * (jnp.asarray(first_emissivity) + second_emissivity), 0.1)
+    shape = (jnp.ones_like(e), (1 - e) / e, (jnp.asarray(first_emissivity) - second_emissivity) / e**2)
+    mean, half = 0.5 * (jnp.asarray(first) + second), 0.5 * (jnp.asarray(first) - second)
     terms = [jnp.ones_like(mean), *(mean * s for s in shape), *(half * s for s in shape), 4 * half**2]
     return jnp.stack(terms, axis=-1)
 
@@ -76,7 +79,7 @@ class SplitWindow(Model):
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         shares = weights(grams(fields["atmosphere_mass_content_of_water_vapor"]), RANGES)
-        return {"surface_temperature": applied(self.coefficients.value, features(fields), shares)}
+        return {"surface_temperature": applied(self.coefficients.value, self._features(fields), shares)}
 
     def refitted(self, fields: Fields, targets: Fields) -> Self:
         """This method with coefficients fitted to samples (leading axis) of its inputs and `surface_temperature`.
@@ -84,8 +87,11 @@ class SplitWindow(Model):
         Least squares in each range of water; gaps are left out.
         """
         water = grams(fields["atmosphere_mass_content_of_water_vapor"])
-        fitted = least_squares(features(fields), targets["surface_temperature"], water, RANGES)
+        fitted = least_squares(self._features(fields), targets["surface_temperature"], water, RANGES)
         return eqx.tree_at(lambda m: m.coefficients.value, self, fitted)
+
+    def _features(self, fields: Fields) -> Array:
+        return features(*(fields[variable.name] for variable in self.inputs[:4]))
 
 
 def example() -> dict[str, Any]:

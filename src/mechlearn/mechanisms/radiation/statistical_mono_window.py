@@ -4,6 +4,7 @@ from itertools import pairwise
 from typing import Any, ClassVar, Literal, Self
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
@@ -41,6 +42,7 @@ PUBLISHED = {
 }
 
 
+@jax.jit
 def features(temperature: ArrayLike, emissivity: ArrayLike) -> Array:
     """What A, B and C multiply: `T/e`, `1/e` and 1."""
     inverse = 1 / jnp.maximum(jnp.asarray(emissivity), 0.1)
