@@ -6,6 +6,8 @@ import pkgutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 import mechlearn.mechanisms
 from mechlearn import variables
 from mechlearn.core import Model, Variable
@@ -41,7 +43,7 @@ def variable_row(variable: Variable, users: list[str]) -> str:
 
 
 def parameter_row(path: str, parameter: Parameter) -> str:
-    value = f"{float(parameter.value):g}" if is_one_number(parameter.value) else "per site"
+    value = f"{float(parameter.value):g}" if is_one_number(parameter.value) else f"{np.shape(parameter.value)} numbers"
     return f"| `{path}` | {parameter.units} | {value} | {span(parameter.bounds)} | {parameter.meaning} |"
 
 
