@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 from functools import cache
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 
 from mechlearn import planck, soundings, spectral_bands
 from mechlearn.mechanisms.radiation import _lowtran
@@ -288,3 +290,51 @@ def test_what_is_refused_says_why():
         Thermal(continuum="linear")
     with pytest.raises(ValueError, match="nanometres"):
         spectral_bands.from_response("mine", [10000.0, 12000.0], [1.0, 1.0])
+
+
+@pytest.mark.data
+def test_sky_and_window_against_the_fluxes_of_rfmip():
+    """100 columns, RTE+RRTMGP's reference flux at the ground: ours of 700-1300 cm-1 and black air outside bound it.
+
+    Outside of that window humid air is as good as black, so that the bound is close there (4 cm of water and more);
+    in dry air the far infrared is not black, and it is only a bound.
+    """
+    folder = Path(os.environ["MECHLEARN_DATA"]) / "raw/earth-system-radiation/rrtmgp-data/examples/rfmip-clear-sky"
+    with xr.open_dataset(next(folder.glob("inputs/*.nc"))) as given:
+        columns = {
+            n: given[n].values[..., ::-1] for n in ("pres_level", "pres_layer", "temp_level", "water_vapor", "ozone")
+        }
+    with xr.open_dataset(next(folder.glob("reference/rld*.nc"))) as reference:
+        flux = reference["rld"].values[0, :, -1]
+    pressure, temperature = np.maximum(columns["pres_level"], 1.0), columns["temp_level"][0]
+    water, ozone = (on_levels(columns[n][0], columns["pres_layer"], pressure) for n in ("water_vapor", "ozone"))
+    humidity = soundings.WATER_TO_AIR * water / (1 + soundings.WATER_TO_AIR * water)
+    window, black, column = fluxes(pressure, temperature, humidity, ozone)
+    bound = window + 5.670374e-8 * temperature[:, 0] ** 4 - black
+    assert ((bound - flux) > -0.02 * flux).all()
+    humid = column > 40
+    assert humid.sum() > 10 and np.abs(bound - flux)[humid].max() < 6
+
+
+def on_levels(values, layer, level):
+    """What is known in layers, at the levels between, linear in the logarithms."""
+    rows = zip(np.log(level), np.log(layer), np.log(values), strict=True)
+    return np.exp([np.interp(-fine, -coarse, value) for fine, coarse, value in rows])
+
+
+def fluxes(pressure, temperature, humidity, ozone):
+    """Of 700 to 1300 cm-1 at the ground, the sky's and that of black air, in W m-2; and the column of water."""
+    wavenumber = np.arange(700.0, 1301.0, 5.0)
+    table, width = _lowtran.absorption(tuple(wavenumber)), np.r_[2.5, np.full(119, 5.0), 2.5]
+
+    @jax.jit
+    @jax.vmap
+    def sky(pressure, temperature, humidity, ozone):
+        fields = {"air_pressure": pressure, "air_temperature_profile": temperature, "specific_humidity": humidity}
+        air, column = Thermal().air({**fields, "mole_fraction_of_ozone_in_air": ozone}, table)
+        return transfer(air, wavenumber, table, 1.0).downwelling, column
+
+    made, column = sky(*(jnp.asarray(one, jnp.float32) for one in (pressure, temperature, humidity, ozone)))
+    per_wavenumber = np.pi * width * 1e4 / wavenumber**2
+    black = np.asarray(planck.spectral_radiance(wavenumber, temperature[:, :1])) @ per_wavenumber
+    return np.asarray(made) @ per_wavenumber, black, np.asarray(column)
