@@ -32,7 +32,7 @@ ROOMS = [
 FLOOR = {room: floor for floor, rooms in enumerate(ROOMS) for room in rooms}
 DOORS = {
     "xarray": ("data/fields.py", "data/scenes.py"),
-    "zarr": "data/scenes.py",
+    "zarr": ("data/scenes.py", "data/chunks.py"),
     "pint": "data/units.py",
     "matplotlib": "experiments/",
 }

@@ -13,6 +13,7 @@ import xarray as xr
 from mechlearn.core import Variable
 from mechlearn.couplings.series import Trailing
 from mechlearn.data import scenes
+from mechlearn.data.chunks import refuse_cut_off
 from mechlearn.data.units import DataError
 from mechlearn.experiments import config, retrieval, spread, storage
 from mechlearn.experiments.journal import Journal
@@ -20,7 +21,8 @@ from mechlearn.experiments.outputs import domain_of
 from mechlearn.experiments.problem import make_split
 from mechlearn.experiments.run import Run
 
-pytest.importorskip("zarr")
+zarr = pytest.importorskip("zarr")
+numcodecs = pytest.importorskip("numcodecs")
 
 INPUTS = ["brightness_temperature", "air_temperature", "emissivity"]
 SHAPE, CHUNKS = (3, 40, 50), (1, 20, 25)
@@ -279,6 +281,19 @@ def test_a_model_that_remembers_does_not_stand_alone() -> None:
     fields = {"rain": np.arange(9.0, dtype=np.float32) ** 2}
     assert retrieval.stands_alone(Trailing((rain,), (1,)), fields, "rain_mean_1")
     assert not retrieval.stands_alone(Trailing((rain,), (3,)), fields, "rain_mean_3")
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_chunk_of_blosc_that_is_cut_off_is_noticed(tmp_path: Path, zarr_format: int) -> None:
+    blosc = numcodecs.Blosc() if zarr_format == 2 else zarr.codecs.BloscCodec()
+    group = zarr.open_group(str(tmp_path), mode="w", zarr_format=zarr_format)
+    group.create_array("x", data=np.random.default_rng(0).random((8, 8)), chunks=(4, 8), compressors=blosc)
+    refuse_cut_off(tmp_path, "x", (slice(0, 8), slice(2, 5)), 0)
+    chunk = tmp_path / "x" / ("1.0" if zarr_format == 2 else "c/1/0")
+    chunk.write_bytes(chunk.read_bytes()[:200])
+    refuse_cut_off(tmp_path, "x", (slice(0, 4), slice(2, 5)), 0)
+    with pytest.raises(DataError, match=r"1.0 is cut off"):
+        refuse_cut_off(tmp_path, "x", (slice(0, 8), slice(2, 5)), 0)
 
 
 def test_a_folder_that_is_no_store_is_never_removed(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from ..core import Variable
+from .chunks import refuse_cut_off
 from .fields import few, open_file
 from .units import DataError, UnitError, convert
 
@@ -140,11 +141,13 @@ class Scene:
             part, _ = self._attempt(column, piece)
             whole[there] = np.nan if part is None else part
             holes[there] = part is None
-        return whole, holes, said
+        return whole, holes, said if holes.any() else ""
 
     def _attempt(self, column: Column, region: Sequence[slice]) -> tuple[np.ndarray | None, str]:
         array = _dataset(self.path, self.opened)[column.called]
         try:
+            if not column.own:
+                refuse_cut_off(self.path, column.called, region, self.opened)
             part = array.isel(dict(zip(column.axes, region, strict=True))).compute()
             values = part.transpose(*column.axes, *column.own).values
             converted = convert(values.astype(np.float64), column.units, column.wanted.units, column.wanted.name)

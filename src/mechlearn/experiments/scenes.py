@@ -22,7 +22,7 @@ from . import problem, spread, storage
 from .config import RequestError
 from .journal import Journal
 from .resolve import hint
-from .retrieval import FLAGS, UNREADABLE, Retrieval, stands_alone
+from .retrieval import FLAGS, IMPOSSIBLE, NOT_FINITE, UNREADABLE, Retrieval, stands_alone
 from .run import Run
 from .scene_layers import about, layers_of
 from .scene_report import write_scene_report
@@ -229,6 +229,9 @@ def _ended(
     totals = {flag: sum(one[flag] for one in told) for flag in (*list(FLAGS.values())[1:], "in_domain")}
     pixels, done = math.prod(retrieval.scene.shape), (len(told) - there) / max(len(told), 1)
     say(f"{totals['retrieved']:,} of {pixels:,} pixels retrieved in {seconds:.1f} s ({pixels * done / seconds:,.0f}/s)")
+    for flag, meaning in ((IMPOSSIBLE, "impossible inputs"), (NOT_FINITE, "no finite result")):
+        if totals[FLAGS[flag]]:
+            say(f"{totals[FLAGS[flag]]:,} pixels have {meaning} (status {flag})")
     torn = [one for one in told if one["trouble"]]
     report = write_scene_report(retrieval, told, totals, request, notes, seconds)
     say(f"wrote {retrieval.out}; report: {report.resolve()}")
