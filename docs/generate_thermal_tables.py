@@ -7,6 +7,7 @@ The numbers are read from the COMMON blocks of the Fortran program after its own
 computed here is what its subroutine TRANS computes once for each wavenumber.
 """
 
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -73,6 +74,15 @@ def nitric_acid():
     return np.array([known.get(int(nu), 0.0) for nu in GRID])
 
 
+def spectral_bands():
+    """The module of that name by its file, as the Fortran's Python need not have jax."""
+    place = importlib.util.spec_from_file_location("spectral_bands", PACKAGE / "spectral_bands.py")
+    module = importlib.util.module_from_spec(place)
+    sys.modules[place.name] = module
+    place.loader.exec_module(module)
+    return module
+
+
 def write(path, header, names, columns):
     lines = [f"# {line}" for line in header] + [",".join(names)]
     lines += [",".join(f"{value:.6g}" for value in row) for row in zip(*columns, strict=True)]
@@ -109,19 +119,6 @@ def standard_atmosphere(program):
     write(PACKAGE / "standard_atmosphere.csv", header, list(columns), list(columns.values()))
 
 
-def weights(wavelength, response):
-    """The share of each wavenumber of the grid in the response: a line between the points of the grid."""
-    fine = np.arange(wavelength.min(), wavelength.max(), 0.001)
-    wavelength, response = fine, np.clip(np.interp(fine, wavelength, response), 0, None)
-    place = np.clip((1e4 / wavelength - GRID[0]) / 5, 0, len(GRID) - 1)
-    low = np.minimum(place.astype(int), len(GRID) - 2)
-    share = np.zeros(len(GRID))
-    np.add.at(share, low, response * (1 - (place - low)))
-    np.add.at(share, low + 1, response * (place - low))
-    share = np.where(share > 1e-3 * share.max(), share, 0)
-    return share / share.sum()
-
-
 def measured(path):
     import pandas as pd
 
@@ -131,13 +128,13 @@ def measured(path):
         if (satellite, sensor) in SENSORS:
             ordered = rows.sort_values("wavelength_nm")
             wavelength, response = ordered["wavelength_nm"].to_numpy(float) / 1e3, ordered["rsr"].to_numpy(float)
-            yield SENSORS[satellite, sensor] + band, weights(wavelength, response)
+            yield SENSORS[satellite, sensor] + band, (wavelength, response)
 
 
 def nominal():
     wavelength = np.arange(7.7, 14.2, 0.001)
     for name, (centre, width) in NOMINAL.items():
-        yield name, weights(wavelength, np.exp(-np.log(2) * (2 * (wavelength - centre) / width) ** 4))
+        yield name, (wavelength, np.exp(-np.log(2) * (2 * (wavelength - centre) / width) ** 4))
 
 
 def responses(path):
@@ -148,8 +145,10 @@ def responses(path):
         "Written by docs/generate_thermal_tables.py.",
     ]
     lines = [f"# {line}" for line in header] + ["band,wavenumber,weight"]
-    for name, share in [*measured(path), *nominal()]:
-        lines += [f"{name},{nu},{value:.6g}" for nu, value in zip(GRID, share, strict=True) if value > 0]
+    for name, (wavelength, response) in [*measured(path), *nominal()]:
+        covered = (wavelength > 1e4 / GRID[-1]) & (wavelength < 1e4 / GRID[0])
+        found = spectral_bands().from_response(name, wavelength[covered], response[covered])
+        lines += [f"{name},{nu:g},{value:.6g}" for nu, value in zip(found.wavenumber, found.weight, strict=True)]
     (PACKAGE / "spectral_bands.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

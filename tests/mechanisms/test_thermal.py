@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 from functools import cache
 from pathlib import Path
 
@@ -293,13 +292,13 @@ def test_what_is_refused_says_why():
 
 
 @pytest.mark.data
-def test_sky_and_window_against_the_fluxes_of_rfmip():
+def test_sky_and_window_against_the_fluxes_of_rfmip(data_folder):
     """100 columns, RTE+RRTMGP's reference flux at the ground: ours of 700-1300 cm-1 and black air outside bound it.
 
     Outside of that window humid air is as good as black, so that the bound is close there (4 cm of water and more);
     in dry air the far infrared is not black, and it is only a bound.
     """
-    folder = Path(os.environ["MECHLEARN_DATA"]) / "raw/earth-system-radiation/rrtmgp-data/examples/rfmip-clear-sky"
+    folder = data_folder / "raw/earth-system-radiation/rrtmgp-data/examples/rfmip-clear-sky"
     with xr.open_dataset(next(folder.glob("inputs/*.nc"))) as given:
         columns = {
             n: given[n].values[..., ::-1] for n in ("pres_level", "pres_layer", "temp_level", "water_vapor", "ozone")
