@@ -175,11 +175,18 @@ def test_a_pixel_is_a_sample(place: Path, whole: dict, taught: Path) -> None:
 def test_the_same_bytes_when_stopped_and_begun_again(place, whole, applied, monkeypatch) -> None:
     add = Journal.add
 
+    def killed(_: str) -> None:
+        raise KeyboardInterrupt
+
     def stopped(self: Journal, told: dict) -> None:
         if len(self.done) == 3:
             raise KeyboardInterrupt
         add(self, told)
 
+    with monkeypatch.context() as patch:
+        patch.setattr(zarr, "consolidate_metadata", killed)
+        applied("scene.zarr", "out.zarr", code=1)
+        assert not (place / "out.zarr").exists()
     with monkeypatch.context() as patch:
         patch.setattr(Journal, "add", stopped)
         assert "go on with the same command" in applied("scene.zarr", "out.zarr", "--workers", "1", code=1)
@@ -189,6 +196,7 @@ def test_the_same_bytes_when_stopped_and_begun_again(place, whole, applied, monk
     chunks = {n: place / "out.zarr" / "status" / "c" / f"{n // 2}" / "0" / f"{n % 2}" for n in range(6)}
     (under_way,) = (chunk for n, chunk in chunks.items() if n not in done and chunk.exists())
     under_way.write_bytes(b"cut off")
+    under_way.with_suffix(".0123.partial").write_bytes(b"never finished")
     journal.write_text(journal.read_text() + '{"block": 4, "retr')
     other = "infused.input_constraint.simulated_input"
     assert "begun with another coupling" in applied("scene.zarr", "out.zarr", "--coupling", other, code=2)

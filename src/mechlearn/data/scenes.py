@@ -275,30 +275,42 @@ class Layer:
 
 
 def create(path: Path, scene: Scene, layers: Sequence[Layer], about: Mapping[str, Any], origin: str) -> None:
-    """Make an empty Zarr store with a scene's coordinates, one chunk a block, to be filled block by block.
+    """Make an empty Zarr store with a scene's coordinates, one chunk a block: whole, or not there.
 
     Raises `DataError` when zarr is not installed or the store cannot be written.
     """
-    zarr = _zarr()
+    zarr, part = _zarr(), path.with_name(f"{path.name}.new")
+    shutil.rmtree(part, ignore_errors=True)
     try:
-        with open_file(scene.path, chunks={}) as dataset:
-            _coordinates(dataset, scene, origin).assign_attrs(about).to_zarr(path, mode="w", consolidated=False)
-        group = zarr.open_group(str(path), mode="a")
-        for layer in layers:
-            group.create_array(
-                layer.name,
-                shape=scene.shape,
-                chunks=scene.block,
-                dtype=layer.dtype,
-                fill_value=layer.fill,
-                dimension_names=list(scene.sizes),
-                attributes={**layer.attributes, **scene.attributes},
-            )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Zarr 3 warns that not every reader knows of it
-            zarr.consolidate_metadata(str(path))
+            warnings.simplefilter("ignore")  # Zarr 3 warns that not every reader knows of consolidated metadata
+            _laid_out(zarr, part, scene, layers, about, origin)
+        os.replace(part, path)
     except OSError as trouble:
         raise DataError(f"{path} cannot be written ({trouble}); choose a folder you may write to") from trouble
+
+
+def _laid_out(zarr: Any, path: Path, scene: Scene, layers: Sequence[Layer], about, origin: str) -> None:
+    with open_file(scene.path, chunks={}) as dataset:
+        _coordinates(dataset, scene, origin).assign_attrs(about).to_zarr(path, mode="w", consolidated=False)
+    group = zarr.open_group(str(path), mode="a")
+    for layer in layers:
+        group.create_array(
+            layer.name,
+            shape=scene.shape,
+            chunks=scene.block,
+            dtype=layer.dtype,
+            fill_value=layer.fill,
+            dimension_names=list(scene.sizes),
+            attributes={**layer.attributes, **scene.attributes},
+        )
+    zarr.consolidate_metadata(str(path))
+
+
+def swept(path: Path) -> None:
+    """Remove from a store what was being written when it was broken off."""
+    for stray in path.rglob("*.partial"):
+        stray.unlink(missing_ok=True)
 
 
 def _coordinates(dataset: xr.Dataset, scene: Scene, origin: str) -> xr.Dataset:

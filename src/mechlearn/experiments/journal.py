@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..data.scenes import removed
+from ..data.scenes import removed, swept
 from .config import RequestError
 from .storage import write_text
 
@@ -44,6 +44,7 @@ class Journal:
             )
         if len(self.done) == blocks:
             raise RequestError(f"{self.out} is there already, all {blocks} blocks; replace it with --force")
+        swept(self.out)
         return False
 
     def begin(self, request: dict[str, Any]) -> None:

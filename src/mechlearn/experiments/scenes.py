@@ -59,8 +59,8 @@ def apply_to_scene(options: Namespace, path: Path, settings: dict[str, Any], con
         say(f"note: {note}")
     if new:
         storage.claim_file(out, force=False)
+        journal.begin(request)  # before the store is there, for a store without a journal is somebody else's
         create(out, scene, layers_of(retrieval, request), about(run, request), f"scene {scene.path.name}")
-        journal.begin(request)
     began, there = time.perf_counter(), len(journal.done)
     say(_beginning(scene, label, there))
     carry_out(retrieval, journal, options.scheduler, options.workers, console)
