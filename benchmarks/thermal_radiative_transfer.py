@@ -8,9 +8,11 @@ Fortran writes its tables as it goes, as it always does. The same numbers come o
 """
 
 import argparse
+import json
 import subprocess
 import tempfile
 import time
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -83,6 +85,7 @@ def main() -> None:
     options.add_argument("--levels", type=int, default=40)
     options.add_argument("--bands", default="landsat8_tirs10")
     options.add_argument("--fortran", metavar="PYTHON")
+    options.add_argument("--out", metavar="JSON")
     chosen = options.parse_args()
     names = tuple(chosen.bands.split(","))
     model = Thermal(band=names if len(names) > 1 else names[0], ozone="climatology")
@@ -94,9 +97,20 @@ def main() -> None:
     print(
         f"{chosen.profiles} profiles of {chosen.levels} levels, {chosen.bands}: {again:.2f} s, {first:.2f} s at first"
     )
+    told = {
+        "profiles": chosen.profiles,
+        "levels": chosen.levels,
+        "bands": chosen.bands,
+        "seconds": again,
+        "first": first,
+    }
     if chosen.fortran:
         each, fortran = again / chosen.profiles, fortran_seconds(chosen.fortran, model.bands[0].wavenumber)
         print(f"a profile: {1e3 * each:.3f} ms, LOWTRAN7 {1e3 * fortran:.2f} ms: {fortran / each:.0f} times as fast")
+        told |= {"milliseconds_a_profile": 1e3 * each, "fortran_milliseconds": 1e3 * fortran, "ratio": fortran / each}
+    if chosen.out:
+        rows = {"claim": "10,000 profiles in less than 60 s on two cores", "rows": [told]}
+        Path(chosen.out).write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

