@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mechlearn.core import Model, Variable
+from mechlearn.solvers.magnitude import Magnitude, SoftThreshold
 from mechlearn.solvers.plug_and_play import PlugAndPlay, largest_curvature
 from mechlearn.solvers.total_variation import TotalVariation, divergence, gradient
 
@@ -91,6 +92,8 @@ def test_total_variation_keeps_the_mean_and_lowers_the_variation():
     assert after[0] < before[0] and after[1] < 0.6 * before[1]
     alone = TotalVariation(IMAGE, 0.5)({"image": noisy[1]})["image"]
     np.testing.assert_allclose(clean[1], alone, atol=2e-3)
+    twins = TotalVariation(bands, 0.5 * 2**0.5, joint=True)({"bands": jnp.stack([noisy[1], noisy[1]])})["bands"]
+    np.testing.assert_allclose(twins, jnp.stack([alone, alone]), atol=2e-3)
 
 
 def test_what_does_not_fit_is_refused():
@@ -100,3 +103,12 @@ def test_what_does_not_fit_is_refused():
         TotalVariation(Variable("series", "1", ("time",)))
     with pytest.raises(ValueError, match="method must be"):
         PlugAndPlay(TotalVariation(IMAGE), method="magic")
+
+
+def test_a_prior_on_the_magnitude_keeps_the_phase():
+    parts = Variable("real", "1", ("row", "column")), Variable("imaginary", "1", ("row", "column"))
+    fields = {v.name: jax.random.normal(jax.random.key(n), (3, 3)) for n, v in enumerate(parts)}
+    made = Magnitude(SoftThreshold(IMAGE, 0.5), parts)(fields)
+    before, after = (f["real"] + 1j * f["imaginary"] for f in (fields, made))
+    np.testing.assert_allclose(jnp.abs(after), jnp.maximum(jnp.abs(before) - 0.5, 0), atol=1e-6)
+    np.testing.assert_allclose((after * before.conj()).imag, 0, atol=1e-6)

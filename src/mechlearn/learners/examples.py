@@ -51,9 +51,9 @@ def usable(model: Model, inputs: Fields, targets: Fields, *, gaps: bool = False)
     if not wanted:
         names = ", ".join(v.name for v in model.outputs)
         raise ValueError(f"{who}.fit needs targets for one of {names}; got {', '.join(targets) or 'none'}")
-    lengths = {name: values.shape[0] if values.ndim else None for name, values in {**given, **wanted}.items()}
-    if len(set(lengths.values())) != 1 or None in lengths.values():
-        raise ValueError(f"{who}.fit needs inputs and targets along one sample axis of equal length; got {lengths}")
+    shapes = [(name, values.shape) for part in (given, wanted) for name, values in part.items()]
+    if len({shape[:1] for _, shape in shapes}) != 1 or () in dict(shapes).values():
+        raise ValueError(f"{who}.fit needs inputs and targets along one sample axis of equal length; got {shapes}")
     known = np.ones(len(next(iter(given.values()))), bool) if gaps else _every_finite(given.values())
     known &= np.any([np.isfinite(_rows(values)).any(1) for values in wanted.values()], axis=0)
     if not known.any():

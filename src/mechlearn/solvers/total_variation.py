@@ -13,11 +13,13 @@ class TotalVariation(Model):
 
     `argmin_x |x - v|²/2 + weight sum_ij |grad x|_ij` with forward differences and the length of both (isotropic),
     by accelerated projected gradient on the dual. The last two axes of the variable are the image; those before
-    (bands) are denoised one by one, with a `weight` each if it has their shape.
+    (bands) are denoised one by one, with a `weight` each if it has their shape, or `joint`: `|grad x|_ij` is then the
+    length over all bands, so that what is an edge in one is likely one in all.
 
     Raises `ValueError` for a variable with fewer than two axes.
 
-    Source: Rudin et al. (1992), doi:10.1016/0167-2789(92)90242-F; Beck & Teboulle (2009), doi:10.1109/TIP.2009.2028250.
+    Source: Rudin et al. (1992), doi:10.1016/0167-2789(92)90242-F; Beck & Teboulle (2009), doi:10.1109/TIP.2009.2028250;
+    joint: Bresson & Chan (2008), doi:10.3934/ipi.2008.2.455.
 
         >>> image = Variable("image", "1", ("row", "column"))
         >>> flat = TotalVariation(image, 10.0)({"image": jnp.eye(4)})["image"]
@@ -28,6 +30,7 @@ class TotalVariation(Model):
     variable: Variable = eqx.field(static=True)
     weight: ArrayLike = 0.1
     iterations: int = eqx.field(static=True, default=100)
+    joint: bool = eqx.field(static=True, default=False)
 
     def __check_init__(self) -> None:
         if len(self.variable.dims) < 2:
@@ -45,7 +48,7 @@ class TotalVariation(Model):
         require(fields, self.inputs, "TotalVariation")
         noisy = fields[self.variable.name]
         weight = jnp.broadcast_to(jnp.asarray(self.weight, noisy.dtype), noisy.shape[:-2])[..., None, None]
-        return {self.variable.name: denoised(noisy, weight, self.iterations)}
+        return {self.variable.name: denoised(noisy, weight, self.iterations, self.joint)}
 
 
 def gradient(image: Array) -> Array:
@@ -61,13 +64,14 @@ def divergence(flow: Array) -> Array:
     return down + jnp.diff(flow[1][..., :-1], axis=-1, prepend=0, append=0)
 
 
-def denoised(noisy: Array, weight: Array, iterations: int) -> Array:
+def denoised(noisy: Array, weight: Array, iterations: int, joint: bool = False) -> Array:
     """`argmin |x - v|²/2 + weight TV(x)`: `x = v + div p` for the dual field p with `|p|_ij <= weight`."""
+    together = tuple(range(noisy.ndim - 1)) if joint else (0,)
 
     def improve(carry, _):
         flow, ahead, pace = carry
         moved = ahead + gradient(noisy + divergence(ahead)) / 8
-        length = jnp.sqrt(jnp.sum(moved**2, axis=0))
+        length = jnp.sqrt(jnp.sum(moved**2, axis=together, keepdims=True))[0]
         found = moved * jnp.minimum(1, weight / jnp.maximum(length, jnp.finfo(noisy.dtype).tiny))
         faster = (1 + jnp.sqrt(1 + 4 * pace**2)) / 2
         # Momentum that points uphill is dropped, which makes the approach linear near the end.

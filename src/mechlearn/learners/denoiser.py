@@ -1,0 +1,160 @@
+"""The convolutional denoiser, which stands for what images look like."""
+
+from collections.abc import Sequence
+from typing import ClassVar, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, ArrayLike, PRNGKeyArray
+
+from ..core import Fields, Learner, Variable, require
+from ..descent import Descent, descend
+from .examples import usable
+
+
+class Denoiser(Learner):
+    """A network that takes the noise out of an image: it says what the noise is, and that is subtracted.
+
+    `D(v) = v - s R(v / s)`, s the `level` (standard deviation) of the noise, R `depth` convolutions of 3 by 3 points,
+    which stand wider apart towards the middle layer, with `width` channels and relu between. The kernels of the first
+    have the sum 0, so that a constant added to the image is added to the answer; one network taught on images of many
+    contrasts in noise of level 1 serves every level.
+    The last two axes of the variable are the image; those before (bands) are denoised one by one, with a level each
+    if it has their shape. `lipschitz` bounds how much R may stretch (each layer by its largest singular
+    value), which plug-and-play needs to be sure of its convergence: Ryu et al. (2019), theorem 2.
+
+    Raises `ValueError` for anything but one variable, read and given, with at least two axes.
+
+    Source: Zhang et al. (2017), doi:10.1109/TIP.2017.2662206, arXiv:1704.03264; Ryu et al. (2019), arXiv:1905.05406.
+
+        >>> image = Variable("image", "1", ("row", "column"))
+        >>> Denoiser([image], [image], level=0.1)({"image": jnp.ones((8, 8))})["image"].shape
+        (8, 8)
+    """
+
+    inputs: tuple[Variable, ...] = eqx.field(static=True)
+    outputs: tuple[Variable, ...] = eqx.field(static=True)
+    kernels: tuple[Array, ...]
+    biases: tuple[Array, ...]
+    level: ArrayLike
+    lipschitz: float | None = eqx.field(static=True)
+    descent: Descent = eqx.field(static=True)
+    sequential: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        inputs: Sequence[Variable],
+        outputs: Sequence[Variable],
+        *,
+        width: int = 16,
+        depth: int = 5,
+        level: ArrayLike = 1.0,
+        lipschitz: float | None = None,
+        key: PRNGKeyArray | None = None,
+        descent: Descent = Descent(epochs=5, batch_size=16, learning_rate=3e-3, patience=0),
+    ):
+        self.inputs, self.outputs = _one_image(inputs, outputs)
+        sizes = [1, *[width] * (depth - 1), 1]
+        keys = jax.random.split(jax.random.key(0) if key is None else key, depth)
+        self.kernels = tuple(
+            jax.random.normal(k, (after, before, 3, 3)) * (2 / (9 * before)) ** 0.5
+            for before, after, k in zip(sizes, sizes[1:], keys, strict=False)
+        )
+        # Before it is taught it finds next to no noise.
+        self.kernels = (*self.kernels[:-1], 0.1 * self.kernels[-1])
+        self.biases = tuple(jnp.zeros(after) for after in sizes[1:])
+        self.level, self.lipschitz, self.descent = level, lipschitz, descent
+
+    def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
+        require(fields, self.inputs, "Denoiser")
+        (variable,) = self.outputs
+        noisy = fields[variable.name]
+        level = jax.lax.stop_gradient(jnp.asarray(self.level, noisy.dtype))
+        level = jnp.broadcast_to(level, noisy.shape[:-2])[..., None, None]
+        clean = noisy - level * self.noise(noisy / level)
+        return {variable.name: jnp.clip(clean, *variable.bounds)}
+
+    def noise(self, image: Array) -> Array:
+        """R: the noise of level 1 in an image (..., row, column)."""
+        active = image.reshape(-1, *image.shape[-2:], 1)
+        kernels = self.kernels[0] - self.kernels[0].mean((2, 3), keepdims=True), *self.kernels[1:]
+        if self.lipschitz is not None:
+            share = self.lipschitz ** (1 / len(kernels))
+            kernels = tuple(kernel * share / jnp.maximum(stretch(kernel), share) for kernel in kernels)
+        for place, (kernel, bias) in enumerate(zip(kernels, self.biases, strict=True)):
+            reach = 1 + min(place, len(kernels) - 1 - place)
+            active = convolved(jax.nn.relu(active) if place else active, kernel, reach) + bias
+        return active.reshape(image.shape)
+
+    def facing(self, variable: Variable, level: ArrayLike) -> Self:
+        """The same network for another image, with noise of another level."""
+        new = Denoiser([variable], [variable], level=level, lipschitz=self.lipschitz, descent=self.descent)
+        return eqx.tree_at(lambda d: (d.kernels, d.biases), new, (self.kernels, self.biases))
+
+    def fit(self, inputs: Fields, targets: Fields, *, key: PRNGKeyArray) -> Self:
+        return descend(self, misfit, usable(self, inputs, targets), key=key, how=self.descent).model
+
+
+def misfit(denoiser: Denoiser, batch: tuple[Fields, Fields], key: PRNGKeyArray | None) -> Array:
+    """The mean squared error in units of the noise, NaN targets left out."""
+    inputs, targets = batch
+    (name,) = targets
+    made = jax.vmap(lambda image: denoiser({name: image})[name])(inputs[name])
+    seen = jnp.isfinite(targets[name])
+    error = jnp.where(seen, made - jnp.where(seen, targets[name], 0), 0) / jnp.mean(jnp.asarray(denoiser.level))
+    return jnp.sum(error**2) / jnp.maximum(jnp.sum(seen), 1)
+
+
+def convolved(images: Array, kernel: Array, reach: int) -> Array:
+    """Images (image, row, column, channel) under a kernel (out, in, 3, 3) of points `reach` apart, edges repeated."""
+    rows, columns = images.shape[1:3]
+    padded = jnp.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="edge")
+    # One product of matrices: a convolution whose kernels have a batch axis (replicas) is slow on processors.
+    starts = (0, reach, 2 * reach)
+    around = [padded[:, i : i + rows, j : j + columns] for i in starts for j in starts]
+    return jnp.concatenate(around, axis=-1) @ kernel.transpose(2, 3, 1, 0).reshape(-1, kernel.shape[0])
+
+
+def stretch(kernel: Array, grid: int = 16) -> Array:
+    """The largest singular value of a convolution on a periodic image, by its transfer matrices on a grid.
+
+    Sedghi et al. (2019), arXiv:1805.10408.
+
+        >>> round(float(stretch(jnp.zeros((1, 1, 3, 3)).at[0, 0].set(1 / 9))), 4)
+        1.0
+    """
+    transfer = jnp.fft.fft2(kernel, (grid, grid)).transpose(2, 3, 0, 1)
+    return jnp.max(jnp.linalg.svd(transfer, compute_uv=False))
+
+
+def _one_image(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> tuple[tuple[Variable], tuple[Variable]]:
+    if len(inputs) != 1 or len(outputs) != 1:
+        raise ValueError(
+            f"Denoiser reads one image and gives it back, each only once; got {[v.name for v in inputs]} and "
+            f"{[v.name for v in outputs]}"
+        )
+    (read,), (given,) = inputs, outputs
+    if read.name != given.name or read.dims != given.dims or len(read.dims) < 2:
+        raise ValueError(
+            f"Denoiser gives the image it reads, with at least two axes; got {read.name}{list(read.dims)} and "
+            f"{given.name}{list(given.dims)}"
+        )
+    return (read,), (given,)
+
+
+def example() -> dict:
+    """Squares in noise."""
+    image = Variable("image", "1", ("row", "column"))
+    draw = jax.random.key(3)
+    corner = jax.random.randint(draw, (48, 2), 0, 8)
+    rows, columns = jnp.meshgrid(jnp.arange(12), jnp.arange(12), indexing="ij")
+    inside = (abs(rows - corner[:, :1, None] - 2) < 3) & (abs(columns - corner[:, 1:, None] - 2) < 3)
+    clean = 4.0 * inside
+    descent = Descent(epochs=30, batch_size=8, learning_rate=1e-2, patience=0)
+    return {
+        "learner": Denoiser([image], [image], width=6, depth=3, descent=descent),
+        "inputs": {"image": clean + jax.random.normal(jax.random.key(4), clean.shape)},
+        "targets": {"image": clean},
+        "source": "doi:10.1109/TIP.2017.2662206",
+    }
