@@ -18,10 +18,11 @@ from ._photographs import taught_denoiser
 # Blue, green, red and near infrared of a four-band camera, in micrometres.
 CHANNELS = ((0.45, 0.52), (0.52, 0.60), (0.63, 0.69), (0.76, 0.889))
 COEFFICIENTS = Variable("coefficients", "1", ("base", "row", "column"))
-SHARES = (1.0, 0.5, 0.25)
+# What share of a prior is taken, and the penalty of ADMM.
+CHOICES = tuple((share, penalty) for share in (1.0, 0.5, 0.25) for penalty in (100.0, 400.0))
 SEEN = Variable("seen", "1", ("base", "line", "sample"))
 
-Prior = Callable[[jax.Array, jax.Array], Model]
+Prior = Callable[[jax.Array, jax.Array, jax.Array], Model]
 
 
 def study(
@@ -33,7 +34,6 @@ def study(
     snr_fine: float = 40.0,
     iterations: int = 60,
     inner: int = 30,
-    penalty: float = 100.0,
     pieces: int = 1600,
     epochs: int = 12,
     seed: int,
@@ -44,8 +44,8 @@ def study(
     root mean square; the denoiser works on their images. Priors: a Gaussian around the bicubic image, its strength
     the best of a sweep chosen ON THE TRUTH (which favours it); total variation, its weight read off the bicubic image;
     a network taught on photographs, at the noise level that ADMM gives it, `1 / sqrt(penalty)`. What share of the
-    last two is taken is chosen without the truth, at the scale of the coarse image blurred and decimated once more
-    (Wald et al. 1997). Dian et al. (2021), doi:10.1109/TNNLS.2020.2980398.
+    last two is taken, and the penalty, are chosen without the truth: where the coarse image, blurred and decimated
+    once more, is fused best (Wald et al. 1997). Dian et al. (2021), doi:10.1109/TNNLS.2020.2980398.
     """
     truth = samson()[:, :size, :size]
     scene = Scene(truth, factor, bases, snr_coarse, snr_fine, np.random.default_rng(seed))
@@ -54,32 +54,36 @@ def study(
     found = {"bicubic": (scene.interpolated, 0.0), "gaussian prior": best_gaussian(scene, truth, inner=150)}
     network = taught_denoiser(pieces, epochs)
     priors: dict[str, Prior] = {
-        "plug-and-play total variation": lambda share, slope: TotalVariation(COEFFICIENTS, share / slope / penalty, 20),
-        "plug-and-play learned": lambda share, _: network.facing(COEFFICIENTS, share * penalty**-0.5),
+        "plug-and-play total variation": lambda share, penalty, slope: TotalVariation(
+            COEFFICIENTS, share / slope / penalty, 20
+        ),
+        "plug-and-play learned": lambda share, penalty, _: network.facing(COEFFICIENTS, share * penalty**-0.5),
     }
     moved, notes = {}, []
     for name, prior in priors.items():
-        (attempt, restore) = (restorer(each, prior, penalty, iterations, inner) for each in (reduced, scene))
-        tried = [peak_ratio(reduced.cube(attempt(share)[0]), scene.hyper[:, :small, :small]) for share in SHARES]
-        share = SHARES[int(np.argmax(tried))]
-        jax.block_until_ready(restore(share))
+        (attempt, restore) = (restorer(each, prior, iterations, inner) for each in (reduced, scene))
+        tried = [peak_ratio(reduced.cube(attempt(*each)[0]), scene.hyper[:, :small, :small]) for each in CHOICES]
+        best = CHOICES[int(np.argmax(tried))]
+        jax.block_until_ready(restore(*best))
         begin = time.perf_counter()
-        coefficients, residuals = jax.block_until_ready(restore(share))
+        coefficients, residuals = jax.block_until_ready(restore(*best))
         found[name] = scene.cube(coefficients), time.perf_counter() - begin
         moved[name] = np.asarray(residuals)
-        notes.append(f"{name}: {share:g} of the prior's strength was the best at the reduced scale.")
+        notes.append(
+            f"{name}: {best[0]:g} of the prior with a penalty of {best[1]:g} was the best at the reduced scale."
+        )
     scores = [score for name, (cube, seconds) in found.items() for score in scored(name, cube, truth, seconds)]
     scores += [Score(name, "last_residual", float(m[-1])) for name, m in moved.items()]
     return Findings(scores, {"How far each iteration still moves": lambda axes: converging(axes, moved)}, notes)
 
 
-def restorer(scene: "Scene", prior: Prior, penalty: float, iterations: int, inner: int) -> Callable:
-    """Plug-and-play on a scene as a function of the share of a prior's strength: coefficients and residuals."""
+def restorer(scene: "Scene", prior: Prior, iterations: int, inner: int) -> Callable:
+    """Plug-and-play on a scene as a function of the share of a prior and the penalty: coefficients and residuals."""
     slope = jnp.mean(jnp.linalg.norm(gradient(scene.bicubic), axis=0), axis=(1, 2))
 
     @jax.jit
-    def restore(share: jax.Array) -> tuple[jax.Array, jax.Array]:
-        solver = PlugAndPlay(prior(share, slope), penalty, iterations=iterations, inner=inner)
+    def restore(share: jax.Array, penalty: jax.Array) -> tuple[jax.Array, jax.Array]:
+        solver = PlugAndPlay(prior(share, penalty, slope), penalty, iterations=iterations, inner=inner)
         told = solver.restore(scene.residual, {"coefficients": scene.bicubic})
         return told.fields["coefficients"], told.residuals
 
