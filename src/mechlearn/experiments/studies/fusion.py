@@ -97,8 +97,8 @@ class Scene:
         count, size = truth.shape[:2]
         spread, sharp = point_spread(size, factor), jnp.eye(size)
         channels = band_means(np.linspace(0.401, 0.889, count), CHANNELS)
-        see = Camera(jnp.eye(count), spread)({"radiance": jnp.asarray(truth)})["image"]
-        mean = Camera(channels, sharp)({"radiance": jnp.asarray(truth)})["image"]
+        see = Camera(jnp.eye(count), spread)({"radiance": jnp.asarray(truth)})["camera_image"]
+        mean = Camera(channels, sharp)({"radiance": jnp.asarray(truth)})["camera_image"]
         self.hyper, self.coarse_error = noisy(np.asarray(see, float), coarse, draw)
         self.multi, self.fine_error = noisy(np.asarray(mean, float), fine, draw)
         spectra = self.hyper.reshape(count, -1)

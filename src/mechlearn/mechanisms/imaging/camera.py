@@ -10,7 +10,7 @@ from jaxtyping import Array, ArrayLike, PRNGKeyArray
 from ...core import Fields, Model, Variable, require
 
 SCENE = Variable("radiance", "1", ("band", "row", "column"))
-IMAGE = Variable("image", "1", ("channel", "line", "sample"))
+IMAGE = Variable("camera_image", "1", ("channel", "line", "sample"))
 
 
 class Camera(Model):
@@ -24,7 +24,7 @@ class Camera(Model):
     Source: Yokoya et al. (2017), doi:10.1109/MGRS.2016.2637824, equations 1 and 2.
 
         >>> camera = Camera(jnp.ones((1, 3)) / 3, point_spread(8, 4))
-        >>> camera({"radiance": jnp.ones((3, 8, 8))})["image"].shape
+        >>> camera({"radiance": jnp.ones((3, 8, 8))})["camera_image"].shape
         (1, 2, 2)
     """
 
@@ -80,7 +80,7 @@ def example() -> dict:
     return {
         "model": Camera(jnp.asarray([[0.5, 0.5]]), jnp.asarray([[0.5, 0.5]])),
         "inputs": {"radiance": scene},
-        "published": {"image": jnp.asarray([[[3.0]]])},
+        "published": {"camera_image": jnp.asarray([[[3.0]]])},
         "tolerance": 1e-6,
         "source": "by hand",
     }
