@@ -35,6 +35,9 @@ class MarkovChain(Solver):
     for a residual that is not finite at the guess.
 
     Source: Hoffman & Gelman (2014), JMLR 15; Cabezas et al. (2024), arXiv:2402.10797 (the package blackjax).
+
+        >>> MarkovChain(bounds={"rate": (0.0, 5.0)}, chains=4).chains
+        4
     """
 
     bounds: dict[str, tuple[float, float]] = eqx.field(static=True, default_factory=dict)

@@ -64,9 +64,9 @@ def study(
         (attempt, restore) = (restorer(each, prior, iterations, inner) for each in (reduced, scene))
         tried = [peak_ratio(reduced.cube(attempt(*each)[0]), scene.hyper[:, :small, :small]) for each in CHOICES]
         best = CHOICES[int(np.argmax(tried))]
-        jax.block_until_ready(restore(*best))
+        compiled = restore.lower(*best).compile()
         begin = time.perf_counter()
-        coefficients, residuals = jax.block_until_ready(restore(*best))
+        coefficients, residuals = jax.block_until_ready(compiled(*best))
         found[name] = scene.cube(coefficients), time.perf_counter() - begin
         moved[name] = np.asarray(residuals)
         notes.append(
