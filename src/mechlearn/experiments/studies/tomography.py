@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -47,7 +48,7 @@ def study(
     priors = {
         "smooth prior": ((0.5, 2.0, 8.0, 32.0), smooth(tomograph, 10 * inner)),
         "plug-and-play total variation": ((2.0, 8.0, 32.0), variation(tomograph, iterations, inner)),
-        "plug-and-play learned": ((0.02, 0.04, 0.08), learned(tomograph, iterations, inner, pieces, epochs)),
+        "plug-and-play learned": ((0.04, 0.08, 0.16), learned(tomograph, iterations, inner, pieces, epochs)),
     }
     seen, error = noisy(np.asarray(tomograph({"image": jnp.asarray(truth)})["projections"]), snr, draw)
     other, other_error = noisy(np.asarray(tomograph({"image": jnp.asarray(chosen_on)})["projections"]), snr, draw)
@@ -86,12 +87,12 @@ def restorer(
     side = int(np.sqrt(jnp.shape(tomograph.rays)[2]))
 
     @jax.jit
-    def restore(seen: jax.Array, error: jax.Array, choice: jax.Array) -> Restored:
+    def restore(tomograph: Tomograph, seen: jax.Array, error: jax.Array, choice: jax.Array) -> Restored:
         denoiser, penalty = prior(choice)
         solver = PlugAndPlay(denoiser, penalty, iterations=iterations, inner=inner)
         return solver.restore(misfit(tomograph, seen, error), {"image": jnp.full((side, side), 0.5)})
 
-    return restore
+    return partial(restore, tomograph)
 
 
 def smooth(tomograph: Tomograph, inner: int) -> Restore:
@@ -99,7 +100,7 @@ def smooth(tomograph: Tomograph, inner: int) -> Restore:
     side = int(np.sqrt(jnp.shape(tomograph.rays)[2]))
 
     @jax.jit
-    def restore(seen: jax.Array, error: jax.Array, choice: jax.Array) -> Restored:
+    def restore(tomograph: Tomograph, seen: jax.Array, error: jax.Array, choice: jax.Array) -> Restored:
         data = misfit(tomograph, seen, error)
 
         def both(x: jax.Array) -> jax.Array:
@@ -110,7 +111,7 @@ def smooth(tomograph: Tomograph, inner: int) -> Restore:
         found = data_step(both, start, start, 1e-6, inner)
         return Restored({"image": found.reshape(side, side)}, jnp.zeros(0))
 
-    return restore
+    return partial(restore, tomograph)
 
 
 def misfit(tomograph: Tomograph, seen: jax.Array, error: jax.Array) -> Callable[[Fields], jax.Array]:
