@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -20,6 +21,8 @@ from mechlearn.experiments.journal import Journal
 from mechlearn.experiments.outputs import domain_of
 from mechlearn.experiments.problem import make_split
 from mechlearn.experiments.run import Run
+from mechlearn.learners.boosted_trees import BoostedTrees
+from mechlearn.learners.sklearn import Sklearn
 
 zarr = pytest.importorskip("zarr")
 numcodecs = pytest.importorskip("numcodecs")
@@ -302,6 +305,22 @@ def test_a_chunk_of_blosc_that_is_cut_off_is_noticed(tmp_path: Path, zarr_format
     refuse_cut_off(tmp_path, "x", (slice(0, 4), slice(2, 5)), 0)
     with pytest.raises(DataError, match=r"1.0 is cut off"):
         refuse_cut_off(tmp_path, "x", (slice(0, 8), slice(2, 5)), 0)
+
+
+def test_trees_are_kept_and_what_cannot_be_kept_is_refused(tmp_path: Path) -> None:
+    pytest.importorskip("lightgbm")
+    x, y = Variable("x", "1"), Variable("y", "1")
+    fields = {"x": np.linspace(0, 1, 60, dtype=np.float32)}
+    fresh = BoostedTrees([x], [y], rounds=5)
+    taught = fresh.fit(fields, {"y": fields["x"] ** 2}, key=jax.random.key(0))
+    storage.write_models(tmp_path / "trees.npz", [taught, taught])
+    again = storage.read_models(tmp_path / "trees.npz", [fresh, fresh])[1]
+    np.testing.assert_array_equal(jax.vmap(again)(fields)["y"], jax.vmap(taught)(fields)["y"])
+    assert np.ptp(jax.vmap(again)(fields)["y"]) > 0.1
+    line = Sklearn([x], [y], estimator="sklearn.linear_model.Ridge")
+    storage.write_models(tmp_path / "line.npz", [line])
+    with pytest.raises(storage.NotKept, match="scikit-learn"):
+        storage.read_models(tmp_path / "line.npz", [line])
 
 
 def test_a_folder_that_is_no_store_is_never_removed(tmp_path: Path) -> None:

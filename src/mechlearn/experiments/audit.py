@@ -19,6 +19,7 @@ from ..laws.stratification import Stratification
 from ..laws.water_balance import WaterBalance
 from .problem import Job
 from .run import Run
+from .storage import NotKept
 
 YEARS = 6
 PRECIPITATION, EVAPOTRANSPIRATION = "precipitation", "evapotranspiration"
@@ -52,8 +53,12 @@ def lines(found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
 def _models(run: Run, site: str | None) -> Iterator[tuple[Job, Model]]:
     for job in run.jobs():
         main = job.place[1:] == ("main", 1.0, "")
-        if main and (site is None or site in job.sites):
+        if not main or (site is not None and site not in job.sites):
+            continue
+        try:
             yield job, run.taught(job)[0]
+        except NotKept as reason:
+            run.say(f"{job.label} is not audited: {reason}")
 
 
 def _probes(model: Model, record: Record):

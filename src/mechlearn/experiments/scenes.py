@@ -161,6 +161,8 @@ def _request(run: Run, label: str, models: tuple[Model, ...], scene: Scene) -> d
     numbers = hashlib.sha256()
     for leaf in jax.tree.leaves(eqx.filter(models, eqx.is_array)):
         numbers.update(np.asarray(leaf).tobytes())
+    for forest in storage.holding(models, "texts"):
+        numbers.update("".join(forest.texts).encode())
     read = [[one.wanted.name, one.called, one.units, one.wanted.units, one.axes] for one in scene.columns]
     return {
         "run": run.settings["experiment"]["name"],

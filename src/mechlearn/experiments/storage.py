@@ -136,31 +136,63 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise RequestError(f"{path} cannot be read ({error}); remove it and go on with --resume") from None
 
 
+class NotKept(RequestError):
+    """Models whose teaching lives in objects of Python that no file here holds."""
+
+
 def write_models(path: Path, models: list[Any]) -> None:
-    """Write every number of taught models; their structure is rebuilt from the experiment file."""
+    """Write every number of taught models, and their trees; their structure is rebuilt from the experiment file."""
     numbers = {
         f"{seed}/{place}": np.asarray(leaf)
         for seed, model in enumerate(models)
         for place, leaf in enumerate(_numbers(model))
     }
-    write_arrays(path, **numbers)
+    texts = {
+        f"{seed}/text/{place}": np.asarray(forest.texts)
+        for seed, model in enumerate(models)
+        for place, forest in enumerate(holding(model, "texts"))
+    }
+    write_arrays(path, **numbers, **texts)
 
 
 def read_models(path: Path, models: list[Any]) -> list[Any]:
-    """Put saved numbers back into freshly built models.
+    """Put saved numbers and trees back into freshly built models.
 
-    Raises `RequestError` when the file belongs to models of another structure.
+    Raises `RequestError` when the file belongs to models of another structure, `NotKept` for estimators of
+    scikit-learn, which can be kept only as what would run code when it is read.
     """
+    if any(holding(model, "estimators") for model in models):
+        raise NotKept(
+            f"{path.name}: a taught scikit-learn estimator is not kept with a run; take boosted_trees, "
+            "gaussian_process or mlp for what is to be applied, averaged or audited afterwards"
+        )
     saved = read_arrays(path)
     filled = []
     for seed, model in enumerate(models):
         numbers, rest = eqx.partition(model, _is_number)
         leaves, shape = jax.tree.flatten(numbers)
         found = [saved.get(f"{seed}/{place}") for place in range(len(leaves))]
-        if any(new is None for new in found) or f"{seed}/{len(leaves)}" in saved:
-            raise RequestError(f"{path} was written by another experiment; run it again with --force")
-        filled.append(eqx.combine(jax.tree.unflatten(shape, [jax.numpy.asarray(new) for new in found]), rest))
+        trees = [saved.get(f"{seed}/text/{place}") for place in range(len(holding(model, "texts")))]
+        if any(new is None for new in (*found, *trees)) or f"{seed}/{len(leaves)}" in saved:
+            raise RequestError(f"{path} was written by another experiment or version; run it again with --force")
+        whole = eqx.combine(jax.tree.unflatten(shape, [jax.numpy.asarray(new) for new in found]), rest)
+        filled.append(_with_texts(whole, trees))
     return filled
+
+
+def holding(model: Any, what: str) -> list[Any]:
+    """The parts of a model that keep what they were taught outside of arrays: texts of trees, or estimators."""
+    nodes = jax.tree.leaves(model, is_leaf=lambda node: hasattr(node, what))
+    return [node for node in nodes if hasattr(node, what)]
+
+
+def _with_texts(model: Any, texts: list[Any]) -> Any:
+    left = iter(texts)
+
+    def filled(node: Any) -> Any:
+        return type(node)(tuple(map(str, next(left)))) if hasattr(node, "texts") else node
+
+    return jax.tree.map(filled, model, is_leaf=lambda node: hasattr(node, "texts")) if texts else model
 
 
 def environment() -> dict[str, Any]:
