@@ -97,5 +97,5 @@ def test_what_cannot_be_taught_says_why(world):
         Corrected(WRONG, local([QUANTITY], [QUANTITY]))
     with pytest.raises(TypeError, match="whose step is Corrected"):
         online(system(WRONG), truth[0], jnp.eye(SIZE), observed)
-    with pytest.raises(TypeError, match="needs a learner"):
+    with pytest.raises(TypeError, match="only a learner"):
         taught_on_increments(Corrected(WRONG, Pass()), truth, truth, key=jax.random.key(0))

@@ -108,13 +108,12 @@ def taught_on_increments(model: Corrected, before: Array, increments: Array, *, 
     The increments of an analysis, over the steps since the last one: `(x_a - M^n(x_a,before)) / n`. Bonavita &
     Laloyaux (2020), doi:10.1029/2020MS002232.
     """
-    unravel = _unravel(model)
-    inputs, added = jax.vmap(unravel)(before), jax.vmap(unravel)(increments)
-    learner = model.learner
-    if not isinstance(learner, Learner):
-        raise TypeError(f"taught_on_increments needs a learner to teach, got {type(learner).__name__}")
-    targets = {_of(name): value for name, value in added.items()}
-    return Corrected(model.step, learner.fit(inputs, targets, key=key))
+    return Corrected(model.step, _learner(model).fit(*_examples(model, before, increments), key=key))
+
+
+def standardised(model: Corrected, before: Array, increments: Array) -> Corrected:
+    """The model with the scales of its learner set by states and increments (sample, state), and nothing taught."""
+    return Corrected(model.step, _learner(model).standardise(*_examples(model, before, increments)))
 
 
 def taught_through_windows(
@@ -216,6 +215,17 @@ def ahead(step: Model, start: Array, steps: int) -> Array:
         return after, after
 
     return jax.lax.scan(one, start, None, length=steps)[1]
+
+
+def _learner(model: Corrected) -> Learner:
+    if not isinstance(model.learner, Learner):
+        raise TypeError(f"only a learner can be taught a correction, got {type(model.learner).__name__}")
+    return model.learner
+
+
+def _examples(model: Corrected, before: Array, increments: Array) -> tuple[Fields, Fields]:
+    fields = jax.vmap(_unravel(model))
+    return fields(before), {_of(name): value for name, value in fields(increments).items()}
 
 
 def _learners_weights(step: Model):
