@@ -71,7 +71,10 @@ def study(
     scores += [Score(NAME, *pair) for pair in _lyapunov(found).items()]
     scores += [Score("mechanism_only", *pair) for pair in _lyapunov(known).items()]
     scores += [Score(NAME, "lyapunov_spectrum_rmse", float(np.sqrt(np.mean((found - known) ** 2))))]
-    scores += [Score(NAME, "lyapunov_times_to_half", _reach(curve, 0.5)), Score(NAME, "rmse_at_1_time", curve[19])]
+    scores += [
+        Score(NAME, "lyapunov_times_to_half", _reach(curve, 0.5)),
+        Score(NAME, "rmse_at_1_time", float(curve[19])),
+    ]
     figures = {
         "Forecasts from the truth": partial(_drawn, curves),
         "Lyapunov exponents": partial(_spectra, {"Lorenz-96": known, "learned": found}),
@@ -109,7 +112,7 @@ def _reach(curve: np.ndarray, limit: float) -> float:
 
 def _lyapunov(spectrum: np.ndarray) -> dict[str, float]:
     positive = float(np.sum(spectrum > 0.02))
-    return {"leading_exponent": spectrum[0], "positive_exponents": positive, "dimension": dimension(spectrum)}
+    return {"leading_exponent": float(spectrum[0]), "positive_exponents": positive, "dimension": dimension(spectrum)}
 
 
 def _drawn(curves: dict[str, np.ndarray], axes) -> None:
