@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-TOLD = ("title", "source", "protocol", "metric", "chosen", "expected", "probes", "audit", "controls")
+TOLD = ("title", "source", "protocol", "metric", "chosen", "expected", "probes", "audit", "controls", "notes")
 WHERE_THERE_IS_DEPTH = ("regimes", "by_depth", "budget_dates", "reliability", "worst_draw")
 RESULTS = Path(__file__).parent / "results"
 

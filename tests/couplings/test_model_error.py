@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mechlearn.assimilation.cycle import Assimilation
+from mechlearn.assimilation.enkf import ETKF
 from mechlearn.assimilation.error import ObservationError
 from mechlearn.assimilation.windows import four_d_var_windows
 from mechlearn.compose import Pass
@@ -22,6 +23,7 @@ from mechlearn.couplings.embedded.model_error import (
     taught_on_increments,
     taught_through_windows,
 )
+from mechlearn.couplings.embedded.unknown_model import alternate, interpolated
 from mechlearn.descent import Descent
 from mechlearn.learners.convolutional import Convolutional
 from mechlearn.mechanisms.flow.lorenz96 import QUANTITY, Lorenz96
@@ -35,6 +37,10 @@ local = partial(Convolutional, filters=2, hidden=(), width=3, descent=HOW)
 
 def system(step: Model) -> Assimilation:
     return Assimilation(step, Pass(QUANTITY), ObservationError.of_variance(np.full(SIZE, 0.01)))
+
+
+def noisy(step: Model) -> Assimilation:
+    return eqx.tree_at(lambda s: s.noise, system(step), 0.2, is_leaf=lambda x: x is None)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +67,7 @@ def of(model: Model, truth) -> float:
 
 
 def test_increments_tell_the_forcing_that_a_model_lacks(world, uncorrected):
-    truth, observed = world
+    truth, _ = world
     starts = uncorrected[:, 0]
     reached = jax.vmap(lambda x: ahead(WRONG, x, CYCLES)[-1])(starts[:-1])
     increments = (starts[1:] - reached) / CYCLES
@@ -69,8 +75,6 @@ def test_increments_tell_the_forcing_that_a_model_lacks(world, uncorrected):
     assert of(better, truth) < 0.6 * of(WRONG, truth)
     through = taught_through_windows(better, starts[:-1], starts[1:], CYCLES, key=jax.random.key(2), how=HOW)
     assert of(through, truth) < 0.5 * of(WRONG, truth)
-    path = four_d_var_windows(system(through), truth[0], 0.5 * jnp.eye(SIZE), observed).path
-    assert error(path, truth) < 0.7 * error(uncorrected, truth)
 
 
 def test_weights_are_found_inside_the_windows(world, uncorrected):
@@ -78,6 +82,20 @@ def test_weights_are_found_inside_the_windows(world, uncorrected):
     learned = online(system(corrected(WRONG, local)), truth[0], 0.5 * jnp.eye(SIZE), observed, doubt=0.03)
     assert of(learned.system.step, truth) < 0.6 * of(WRONG, truth)
     assert error(learned.path, truth) < 0.8 * error(uncorrected, truth)
+
+
+def test_a_model_of_which_nothing_is_known_is_learned_by_turns(world):
+    truth, observed = world
+    series = observed.reshape(-1, SIZE)
+    seen = jnp.where(jax.random.uniform(jax.random.key(3), series.shape) < 0.8, series, jnp.nan)
+    untaught = corrected(Unmoved((QUANTITY,), {QUANTITY.name: jnp.zeros(SIZE)}), local)
+    options = {"turns": 1, "members": 10, "key": jax.random.key(4), "spread": 0.1, "settled": 10}
+    _, second = alternate(noisy, untaught, ETKF(), seen, how=HOW, **options)
+    assert of(second.model, truth) < 0.8 * of(untaught.step, truth)
+    assert float(jnp.std(second.mean - truth[1:])) < 0.3 * float(jnp.std(truth))
+    assert second.deviation.min() > 0
+    with pytest.raises(ValueError, match="observed 1 times"):
+        interpolated(seen.at[1:, 2].set(jnp.nan).at[0].set(1.0))
 
 
 def test_the_mechanism_stays_as_it_is_and_silence_changes_nothing(world):
