@@ -3,6 +3,7 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from ..core import Analysis
@@ -14,10 +15,10 @@ from .localisation import Localisation
 class LETKF(Analysis):
     """The local ensemble transform Kalman filter: one small transform for each number of the state.
 
-    Observations within reach take part with their inverse error variance times the taper. Numbers of
-    the state are done `block` at a time, so that memory is linear in the state; `nearest` limits how
-    many observations one of them sees, and `shared` numbers that stand next to each other in the state
-    vector share one analysis (that of the first).
+    Observations within reach take part with their inverse error variance times the taper. Places are
+    done `block` at a time, so that memory is linear in the state; `nearest` limits how many observations
+    one of them sees. Numbers of the state at the same place (several variables of one cell) share one
+    transform, when every place has as many.
 
     Hunt, Kostelich & Szunyogh (2007), doi:10.1016/j.physd.2006.11.008.
 
@@ -29,11 +30,15 @@ class LETKF(Analysis):
 
     index: Array
     weight: Array
+    numbers: Array
     block: int = eqx.field(static=True)
 
     def __init__(self, localisation: Localisation, *, nearest: int | None = None, block: int = 4096):
-        index, weight = localisation.neighbours(nearest)
+        numbers = _together(np.asarray(localisation.state_at))
+        one_each = eqx.tree_at(lambda w: w.state_at, localisation, localisation.state_at[numbers[:, 0]])
+        index, weight = one_each.neighbours(nearest)
         self.index, self.weight, self.block = jnp.asarray(index), jnp.sqrt(jnp.asarray(weight)), block
+        self.numbers = jnp.asarray(numbers)
 
     def update(self, ensemble: Array, predicted: Array, observed: Array, *, key: PRNGKeyArray) -> Array:
         mean, anomalies = centred(ensemble)
@@ -42,12 +47,23 @@ class LETKF(Analysis):
 
         def local(place: tuple[Array, Array, Array, Array]) -> Array:
             index, weight, own_mean, own = place
-            return own_mean + own @ transform(differences[:, index] * weight, innovation[index] * weight).T
+            return own_mean[:, None] + own @ transform(differences[:, index] * weight, innovation[index] * weight).T
 
-        places = (self.index, self.weight.astype(ensemble.dtype), mean, anomalies.T)
-        if len(mean) <= self.block:
-            return jax.vmap(local)(places).T
-        return jax.lax.map(local, places, batch_size=self.block).T
+        numbers = self.numbers
+        places = (self.index, self.weight.astype(ensemble.dtype), mean[numbers], anomalies.T[numbers])
+        if len(numbers) <= self.block:
+            analysed = jax.vmap(local)(places)
+        else:
+            analysed = jax.lax.map(local, places, batch_size=self.block)
+        return jnp.zeros_like(ensemble).at[:, numbers.ravel()].set(analysed.reshape(-1, len(ensemble)).T)
+
+
+def _together(places: np.ndarray) -> np.ndarray:
+    """The numbers of the state at each place (place, number); each by itself when places have unequal many."""
+    _, place, count = np.unique(places, axis=0, return_inverse=True, return_counts=True)
+    if np.any(count != count[0]) or count[0] == 1:
+        return np.arange(len(places))[:, None]
+    return np.argsort(np.ravel(place), kind="stable").reshape(len(count), count[0])
 
 
 class LocalEAKF(Analysis):

@@ -93,7 +93,7 @@ def pinball(learner: Learner, batch: tuple[Fields, Fields], key: PRNGKeyArray | 
 
 def instant(variables: Sequence[Variable], who: str) -> tuple[Variable, ...]:
     """Refuse variables with axes, for learners that see one number of each at a time."""
-    _distinct(variables, who)
+    distinct(variables, who)
     for variable in variables:
         if variable.dims:
             raise ValueError(
@@ -105,8 +105,8 @@ def instant(variables: Sequence[Variable], who: str) -> tuple[Variable, ...]:
 
 def serial(inputs: Sequence[Variable], outputs: Sequence[Variable], who: str) -> None:
     """Refuse variables that a learner of series cannot read or give."""
-    _distinct(inputs, who)
-    _distinct(outputs, who)
+    distinct(inputs, who)
+    distinct(outputs, who)
     for variable in (*inputs, *outputs):
         if variable.dims not in ((), ("time",)):
             raise ValueError(f"{who} takes axes ('time',) or none, but {variable.name!r} has {variable.dims}")
@@ -117,10 +117,25 @@ def serial(inputs: Sequence[Variable], outputs: Sequence[Variable], who: str) ->
         )
 
 
-def _distinct(variables: Sequence[Variable], who: str) -> None:
+def on_one_grid(inputs: Sequence[Variable], outputs: Sequence[Variable], who: str) -> int:
+    """How many axes the grid of all variables has; refuse those that lie on another."""
+    distinct(inputs, who)
+    distinct(outputs, who)
+    grids = {variable.dims for variable in (*inputs, *outputs)}
+    if len(grids) > 1 or len(axes := grids.pop()) not in (1, 2):
+        raise ValueError(
+            f"{who} reads and gives fields on one grid of one or two axes; "
+            f"got inputs {_spelt(inputs)} and outputs {_spelt(outputs)}"
+        )
+    return len(axes)
+
+
+def distinct(variables: Sequence[Variable], who: str) -> Sequence[Variable]:
+    """Refuse no variable at all, and one that is named twice."""
     names = [variable.name for variable in variables]
     if not names or len(set(names)) < len(names):
         raise ValueError(f"{who} needs at least one variable and each only once; got {names}")
+    return variables
 
 
 def _spelt(variables: Sequence[Variable]) -> str:
