@@ -28,7 +28,7 @@ class LearnedAnalysis(Analysis):
     observation error, m where there are any, both on the grid of the state. Every member moves alike.
 
     Haerter & de Campos Velho (2008), doi:10.1016/j.apm.2007.09.006; Cintra & de Campos Velho (2018),
-    doi:10.1590/2179-10892018008. `make` builds one for a system.
+    doi:10.5772/intechopen.70791. `make` builds one for a system.
     """
 
     learner: Model
@@ -107,14 +107,20 @@ class Imitation(NamedTuple):
 
 
 class Cycles(eqx.Module):
-    """Observations (cycle, obs) and what another scheme made of them (cycle, state), cut into spans of cycles."""
+    """Observations (span, cycle, obs), what another scheme made of them (span, cycle, state), and the state before.
+
+    The first cycle of each span is only where it begins: `start` (span, state) is what is known after it.
+    """
 
     observed: Array
     analysed: Array
+    start: Array
 
     @classmethod
-    def cut(cls, observed: ArrayLike, analysed: ArrayLike, span: int) -> "Cycles":
-        """Spans (span, cycle, ...), each with one cycle before it, whose analysis is where it begins.
+    def cut(cls, observed: ArrayLike, analysed: ArrayLike, span: int, *, own: ArrayLike | None = None) -> "Cycles":
+        """Spans of a run's observations (cycle, obs) and another scheme's analyses (cycle, state) of it.
+
+        They begin at the other scheme's analyses, or at `own` ones (cycle, state).
 
         Raises `ValueError` when there are fewer cycles than a span has, or unequal numbers of both.
         """
@@ -126,13 +132,14 @@ class Cycles(eqx.Module):
             )
         starts = np.arange((len(seen) - 1) // span) * span
         index = starts[:, None] + np.arange(span + 1)
-        return cls(jnp.asarray(seen[index]), jnp.asarray(made[index]))
+        before = made if own is None else np.asarray(own)
+        return cls(jnp.asarray(seen[index]), jnp.asarray(made[index]), jnp.asarray(before[starts]))
 
     def __len__(self) -> int:
         return len(self.observed)
 
     def take(self, indices: Array) -> "Cycles":
-        return Cycles(self.observed[indices], self.analysed[indices])
+        return jax.tree.map(lambda x: x[indices], self)
 
 
 def imitate(
@@ -190,7 +197,7 @@ def cycled(system: Assimilation, analysis: LearnedAnalysis, cycles: Cycles, warm
     def through(start: Array, observed: Array) -> Run:
         return jax.lax.scan(one, start, (observed, jnp.arange(len(observed)) < warm_up))[1]
 
-    return jax.vmap(through)(cycles.analysed[:, 0], cycles.observed[:, 1:])
+    return jax.vmap(through)(cycles.start, cycles.observed[:, 1:])
 
 
 def predicted(system: Assimilation, state: Array, observed: Array) -> tuple[Array, Array]:
@@ -216,7 +223,7 @@ def end_to_end(
     spread of the state; or, with no teacher at all, for the innovations of its forecasts, which it has not yet seen
     when it makes them: `sum_k |y_k - h(M(x_a,k-1))|²`. The first `warm_up` cycles of a span are left out.
 
-    McCabe & Brown (2021), arXiv:2111.08626; Bocquet et al. (2024), doi:10.1063/5.0230837.
+    McCabe & Brown (2021), arXiv:2111.01058; Bocquet et al. (2024), doi:10.1063/5.0230837.
     """
     if judged_by not in ("analyses", "observations"):
         raise ValueError(f"judged_by is 'analyses' or 'observations', got {judged_by!r}")

@@ -26,7 +26,7 @@ class Patches(Learner):
 
     Raises `ValueError` for variables on different grids.
 
-    Source: a network for each region of a grid as in Cintra & de Campos Velho (2018), doi:10.1590/2179-10892018008.
+    Source: a network for each region of a grid as in Cintra & de Campos Velho (2018), doi:10.5772/intechopen.70791.
 
         >>> height, rate = Variable("height", "m", ("x",)), Variable("rate", "m s-1", ("x",))
         >>> [v.name for v in Patches([height], [rate], reach=1).learner.inputs]
@@ -106,5 +106,5 @@ def example() -> dict:
         "learner": Patches([height], [slope], reach=1, learner=small),
         "inputs": {"height": waves},
         "targets": {"slope": jnp.roll(waves, -1, 1) - jnp.roll(waves, 1, 1)},
-        "source": "doi:10.1590/2179-10892018008",
+        "source": "doi:10.5772/intechopen.70791",
     }
