@@ -29,6 +29,16 @@ class LearnedAnalysis(Analysis):
 
     Haerter & de Campos Velho (2008), doi:10.1016/j.apm.2007.09.006; Cintra & de Campos Velho (2018),
     doi:10.5772/intechopen.70791. `make` builds one for a system.
+
+        >>> from functools import partial
+        >>> from mechlearn.assimilation.error import ObservationError
+        >>> from mechlearn.compose import Pass
+        >>> from mechlearn.learners.convolution import Convolution
+        >>> from mechlearn.mechanisms.flow.lorenz96 import QUANTITY, Lorenz96
+        >>> system = Assimilation(Lorenz96(size=8), Pass(QUANTITY), ObservationError.of_variance(jnp.ones(8)))
+        >>> untaught = LearnedAnalysis.make(system, partial(Convolution, kernels=(3, 1)), jnp.arange(8))
+        >>> untaught.increment(jnp.zeros(8), jnp.ones(8)).shape
+        (8,)
     """
 
     learner: Model
@@ -98,8 +108,8 @@ def reading(variables: Sequence[Variable]) -> tuple[list[Variable], list[Variabl
 class Imitation(NamedTuple):
     """A taught analysis, and how far from the scheme it imitates each round of teaching left it (round,).
 
-    The distance is the root mean square between its own analyses and the scheme's, in `scale`, over the cycles
-    held out, from the first round, taught on the scheme's own cycles, to the last.
+    The distance is the root mean square between its own analyses and the scheme's, over the standard deviation of
+    each number of the state, in the cycles held out: from the first round, taught on the scheme's own cycles, to the last.
     """
 
     analysis: LearnedAnalysis
@@ -156,7 +166,7 @@ def imitate(
     Then it cycles by itself, and is taught what the scheme's analysis was from the forecasts that it came upon: a
     learner that has only seen its teacher's forecasts does not know how to come back from its own. Each round adds
     its examples to those before; the round whose own cycles on the spans held out stay nearest to the teacher is
-    kept. Works with any learner. Ross, Gordon & Bagnell (2011), https://proceedings.mlr.press/v15/ross11a.html.
+    kept. Works with any learner, and with models without forcing. Ross, Gordon & Bagnell (2011), https://proceedings.mlr.press/v15/ross11a.html.
     """
     scale = spread(cycles)
     found = _taught_by(system, cycles)
