@@ -109,7 +109,7 @@ class Imitation(NamedTuple):
     """A taught analysis, and how far from the scheme it imitates each round of teaching left it (round,).
 
     The distance is the root mean square between its own analyses and the scheme's, over the standard deviation of
-    each number of the state, in the cycles held out: from the first round, taught on the scheme's own cycles, to the last.
+    each number of the state, in the cycles held out: from the first round, taught on the scheme's own, to the last.
     """
 
     analysis: LearnedAnalysis
