@@ -20,7 +20,8 @@ class Windows(eqx.Module):
     named in `gaps` (what a model `tolerates`). The warm-up may reach back before the mask: it is
     forcing only. With `stride` shorter than `length` windows
     overlap and days count more than once. With `unlabelled` the windows tile all complete forcing, observed or not,
-    for what is charged without labels.
+    for what is charged without labels. `weights` (site, time) say how much a window counts by its first scored day:
+    its spread is widened by the root of it.
 
     `take(indices)` gives `fields` {name: (batch, warmup + length, ...) or (batch, ...)}, `observed` with NaN
     where nothing counts, and `spread` (batch,), the standard deviation of each site's target.
@@ -34,6 +35,7 @@ class Windows(eqx.Module):
     site: Array
     start: Array
     first: Array
+    weight: Array
     dynamic: tuple[str, ...] = eqx.field(static=True)
     length: int = eqx.field(static=True)
     warmup: int = eqx.field(static=True)
@@ -51,6 +53,7 @@ class Windows(eqx.Module):
         stride: int | None = None,
         scales: dict[str, np.ndarray] | None = None,
         unlabelled: bool = False,
+        weights: np.ndarray | None = None,
     ):
         names = tuple(record.fields) if inputs is None else tuple(inputs)
         goals = tuple(record.observed) if targets is None else tuple(targets)
@@ -68,6 +71,8 @@ class Windows(eqx.Module):
         self.scales = {name: jnp.asarray(scales[name], jnp.float32) for name in goals}
         self.site, self.start, self.first = (jnp.asarray(column, jnp.int32) for column in np.array(places).T)
         self.length, self.warmup = length, warmup
+        each = 1.0 if weights is None else weights[np.array(self.site), np.array(self.start) + warmup]
+        self.weight = jnp.broadcast_to(jnp.asarray(each, jnp.float32), self.site.shape)
 
     def __len__(self) -> int:
         return self.site.shape[0]
@@ -90,7 +95,8 @@ class Windows(eqx.Module):
             name: jnp.where(counts.reshape(-1, *[1] * (values.ndim - 2)), cut(values), jnp.nan)
             for name, values in self.observed.items()
         }
-        return fields, observed, {name: values[site] for name, values in self.scales.items()}
+        wider = jax.lax.rsqrt(self.weight[index])
+        return fields, observed, {name: values[site] * wider for name, values in self.scales.items()}
 
 
 def _any_depth(cells: np.ndarray) -> np.ndarray:

@@ -20,7 +20,8 @@ class Record:
     (site, depth) in m; where the static `area` (site, depth) is NaN or 0 lies below a lake's bottom.
 
     A record of `independent` samples (retrievals, pixels) has groups of related samples as its sites and numbers its
-    samples along `time`; a group with fewer than the others is NaN at the end.
+    samples along `time`; a group with fewer than the others is NaN at the end. Fields that are `hidden` tell what
+    nobody knows who predicts: they teach and judge, and describe no domain.
 
     Readers of daily data give every day from the first to the last; a record that only exists on
     sampled days may have irregular dates, which models that step from day to day must not be given.
@@ -43,6 +44,7 @@ class Record:
     regions: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     independent: bool = False
+    hidden: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(set(self.sites)) != len(self.sites):

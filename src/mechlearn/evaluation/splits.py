@@ -283,8 +283,21 @@ def by_fold(
     if field is not None:
         low = _below(record, field, below, shape)
         tested, selecting, taught = tested & ~low, selecting & low, taught & low
-    known = record.measured()
+    known = record.measured() & ~_generated(record)
     return Split(taught & known, selecting & known, tested & known)
+
+
+def generated_from(record: Record, mask: np.ndarray) -> np.ndarray:
+    """The samples (group, sample) that a mechanism has made of those under a mask; none where a record has none."""
+    if "generated_from" not in record.fields:
+        return np.zeros_like(mask)
+    parent = record.fields["generated_from"]
+    return _generated(record) & np.take_along_axis(mask, np.nan_to_num(parent).astype(int), axis=1)
+
+
+def _generated(record: Record) -> np.ndarray:
+    none = np.zeros((len(record.sites), len(record.time)), bool)
+    return np.isfinite(record.fields["generated_from"]) if "generated_from" in record.fields else none
 
 
 def _in_region(record: Record, region: str) -> np.ndarray:

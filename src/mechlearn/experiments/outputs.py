@@ -212,7 +212,7 @@ def domain_of(
 ) -> np.ndarray:
     """Where (site, time) the forcing, and its means over the `windows`, lie in the domain that training days span."""
     days = train.reshape(*train.shape[:2], -1).any(axis=-1)
-    inputs = tuple(name for name in record.dynamic if not record.is_profile(name))
+    inputs = tuple(name for name in record.dynamic if not record.is_profile(name) and name not in record.hidden)
     windows = () if record.independent else windows
     return Domain.of(record, days, inputs=inputs, windows=windows).contains((other or record).fields)
 

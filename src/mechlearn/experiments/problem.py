@@ -26,7 +26,7 @@ from .resolve import hint, keyword_arguments, thing
 
 OF_RUNS = ("training", "recorded")
 OF_JOBS = ("name", "label", "training", "learner", "mechanism")
-WINDOW = {"window": 365, "warmup": 365, "batch_size": 64, "unlabelled": False}
+WINDOW = {"window": 365, "warmup": 365, "batch_size": 64, "unlabelled": False, "generated": 0.0}
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,10 +15,11 @@ from ..compose import Mean
 from ..core import Model, System
 from ..data.batches import Windows
 from ..data.fields import Record
-from ..evaluation import controls
+from ..evaluation import controls, splits
 from ..evaluation.baselines import climatology, persistence
 from ..evaluation.profiles import each_depth
 from ..evaluation.splits import Split
+from ..training.generation import calibrated_generation
 from ..training.predict import predict
 from ..training.teach import fit
 from . import config, problem, spread, storage
@@ -270,7 +271,12 @@ class Run:
         size = {**self.window, **{k: v for k, v in table.get("training", {}).items() if k in self.window}}
         reads = {"inputs": [*problem.read_by(model, part)], "gaps": model.tolerates, "targets": (self.target,)}
         unlabelled = bool(size.get("unlabelled"))
-        train = Windows(part, split.train, size["window"], size["warmup"], **reads, unlabelled=unlabelled)
+        teaching, weights = split.train, None
+        if size["generated"]:
+            made = splits.generated_from(part, split.train)
+            part = calibrated_generation(part, split.train)
+            teaching, weights = teaching | made, np.where(made, float(size["generated"]), 1.0)
+        train = Windows(part, teaching, size["window"], size["warmup"], **reads, unlabelled=unlabelled, weights=weights)
         if not np.isfinite(part.masked(split.validation).observed[self.target]).any():
             return train, None
         return train, Windows(part, split.validation, size["window"], size["warmup"], **reads, scales=train.scales)
@@ -278,7 +284,9 @@ class Run:
     def calibrated(self, job: Job, table: dict[str, Any] | str) -> list[Model]:
         """The mechanism calibrated on a job's training part, one a seed."""
         options = {"model": table} if isinstance(table, str) else dict(table)
-        name = f"calibrated--{options['model']}--{Job({}, '', job.split, job.fraction, job.sites).name}"
+        own = options if options != problem.mechanism_of({}, self.settings) else {}
+        told = f"-{zlib.crc32(repr(sorted(own.items())).encode()):08x}" if set(own) - {"model"} else ""
+        name = f"calibrated--{options['model']}{told}--{Job({}, '', job.split, job.fraction, job.sites).name}"
         if name not in self._calibrated:
             self._calibrated[name] = calibrate(self, job, options, name)
         return self._calibrated[name]

@@ -67,13 +67,15 @@ def check_(options: Namespace, console: Console) -> int:
         return 0
     record = problem.read_data(settings)
     run = Run(settings, Path(), say, record)
-    say(f"{len(record.sites)} sites, {record.time[0]} to {record.time[-1]}, from {record.source}")
+    span = f"{len(record.time)} samples at most" if record.independent else f"{record.time[0]} to {record.time[-1]}"
+    say(f"{len(record.sites)} {'groups' if record.independent else 'sites'}, {span}, from {record.source}")
     sketched = inspected(run)
     split = problem.make_split(record, settings["split"])
     for part in ("train", "validation", "test"):
         known = np.isfinite(record.masked(getattr(split, part)).observed[run.target])
         say(f"  {part:10s} {int(known.sum()):8d} observations")
-    for finding in diagnose(record, split, length=run.window["window"], warmup=run.window["warmup"]):
+    window = {"length": run.window["window"], "warmup": run.window["warmup"]}
+    for finding in () if record.independent else diagnose(record, split, **window):
         say(f"  {finding}")
     for label, system in sketched:
         say(f"  {label:45s} reads {few((v.name for v in system.inputs), 8)}")

@@ -1,15 +1,17 @@
 """Method 1, preprocessing and initialisation: learning prepares what the mechanism or the learner starts from."""
 
 from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from ...compose import Chain, Freeze
-from ...core import Fields, Lesson, Model, Stage, System, Variable, named
+from ...compose import Chain, Freeze, Rollout
+from ...core import Fields, Learner, Lesson, Model, Stage, System, Variable, named
 from ...parameters import follow
-from ..series import Untaught, along_time, forcing_of, join, output, reach, settled, terms_of
+from ..series import Untaught, along_time, bare, forcing_of, join, output, reach, settled, terms_of
 
 
 class Screen(Model):
@@ -70,6 +72,55 @@ def quality_control(
 def calibration(mechanism: Model) -> System:
     """Find the mechanism's physical parameters by gradient descent on the misfit, inside their bounds."""
     return System(mechanism, terms_of(mechanism), stages=("online",))
+
+
+@runtime_checkable
+class Formula(Protocol):
+    """A model whose coefficients follow from examples in closed form."""
+
+    def refitted(self, inputs: Fields, targets: Fields) -> Model: ...
+
+
+class Refit(Learner):
+    """A formula with coefficients found anew, by least squares, on the examples that it is taught with."""
+
+    formula: Model
+
+    @property
+    def inputs(self) -> tuple[Variable, ...]:
+        return self.formula.inputs
+
+    @property
+    def outputs(self) -> tuple[Variable, ...]:
+        return self.formula.outputs
+
+    def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
+        return self.formula(fields, key=key)
+
+    def fit(self, inputs: Fields, targets: Fields, *, key: PRNGKeyArray) -> "Refit":
+        known = np.isfinite(np.stack([np.asarray(v, float) for v in (*inputs.values(), *targets.values())])).all(axis=0)
+        given, wanted = ({n: np.asarray(v)[known] for n, v in part.items()} for part in (inputs, targets))
+        return Refit(self.formula.refitted(given, wanted))  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def refit(mechanism: Model, *, target: str = "surface_temperature") -> System:
+    """Find the published coefficients of a formula anew, by least squares on the observations.
+
+    Raises `ValueError` for a mechanism that is no formula, or that does not give the target.
+    """
+    variable = output(mechanism, target)
+    host = bare(mechanism)
+    step = host.step if isinstance(host, Rollout) else host
+    if not isinstance(step, Formula):
+        raise ValueError(
+            f"cascade.initialization.refit needs a formula with coefficients to find, such as "
+            f"radiation.practical_single_channel; {type(step).__name__} has no method `refitted`"
+        )
+
+    def examples(model: Model, fields: Fields, observed: Fields) -> tuple[Fields, Fields]:
+        return {v.name: fields[v.name] for v in step.inputs}, {variable.name: observed[variable.name]}
+
+    return System(Rollout(Refit(step)), lessons=(Lesson("step", examples),), stages=("offline",))
 
 
 def surrogate_calibration(mechanism: Model) -> System:

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 from ...compose import Chain, Freeze
-from ...core import Model, System, Term, Variable
+from ...core import Fields, Lesson, Model, System, Term, Variable
+from ...laws.radiative_transfer import RadiativeTransfer
 from ...laws.stratification import Stratification
 from ...laws.water_balance import WaterBalance
-from ..series import Untaught, forcing_of, output, terms_of
+from ..radiative import AIR, retrieval_of, simulated, supervision
+from ..series import Untaught, along_time, forcing_of, output, reach, terms_of
 from ..teaching import taught_after
 
 
@@ -21,6 +23,38 @@ def water_balance(
     model, lesson = taught_after(mechanism, learner, [*forcing_of(mechanism), *also], target)
     law = WaterBalance(gains=("precipitation",), losses=(target, "evapotranspiration"), stores=(), window=365)
     return System(Chain(Freeze(mechanism), model), (*terms_of(mechanism), Term(law, weight)), (lesson,))
+
+
+def transfer_equation(
+    mechanism: Model,
+    learner: Untaught,
+    *,
+    target: str = "surface_temperature",
+    weight: float = 1e-2,
+    supervised: float = 5e-4,
+    also: Sequence[Variable] = (),
+) -> System:
+    """Make the learner pay where the temperature and the air that it tells do not give the radiance that was measured.
+
+    `loss = misfit + weight * mean(r^2)`, r the residual of the radiative transfer equation in W m-2 sr-1 um-1. The
+    learner says the surface temperature, the transmittance and both radiances of the air, for which it pays where
+    they differ from what a radiative transfer has simulated (`supervised`).
+
+    Raises `ValueError` for any mechanism but `radiation.standard_retrieval`.
+
+    Source: after the abstract of Xie et al. (2025), arXiv:2504.07481.
+    """
+    retrieval = retrieval_of(mechanism, "infused.objective_constraint.transfer_equation")
+    said = [output(mechanism, target), *(v.over("time") for v in AIR)]
+    model, where = along_time(learner, [*forcing_of(mechanism), *also], said)
+
+    def examples(alone: Model, fields: Fields, observed: Fields) -> tuple[Fields, Fields]:
+        air = {v.name: fields[simulated(v).name] for v in AIR}
+        return reach(alone, where, fields), {target: observed[target], **air}
+
+    terms = (Term(RadiativeTransfer(retrieval.equation.band, ("time",)), weight), *supervision(supervised))
+    lesson = Lesson(where, examples, reads=tuple(simulated(v) for v in AIR))
+    return System(model, (*terms_of(mechanism), *terms), (lesson,))
 
 
 def stratification(

@@ -7,15 +7,54 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from ...compose import Add, Chain, Freeze, Obey, Pass
+from ...compose import Add, Chain, Freeze, Obey, Pass, Rollout
 from ...core import Fields, Lesson, Model, System, Variable
 from ...freshwater import TEMPERATURE_OF_MAXIMUM_DENSITY
 from ...laws.bounds import Bounds
 from ...laws.stratification import Stratification
 from ...laws.water_balance import WaterBalance
+from ...parameters import follow
 from ...variables import EVAPOTRANSPIRATION, STORAGE_CHANGE
+from ..radiative import AIR, CorrectAir, retrieval_of, simulated, supervision
 from ..series import Untaught, forcing_of, output, reach, settled, terms_of
 from ..teaching import taught_after
+
+
+def transfer_equation(
+    mechanism: Model,
+    learner: Untaught,
+    *,
+    target: str = "surface_temperature",
+    supervised: float = 5e-4,
+    depth: float = 0.8,
+    warmth: float = 15.0,
+) -> System:
+    """Let the learner put the mechanism's air right and the radiative transfer equation give the temperature.
+
+    `d = d_0 exp(a)`, `T_up = T_up0 + b`, `T_down = T_down0 + c`, with corrections bounded by `depth` and `warmth` (K);
+    then `B(T_s) = ((L - L_up) / t - (1 - e) L_down) / e`. The learner reads all that the retrieval reads and says.
+    It is first taught the air that a radiative transfer has simulated for each sample, then end to end, where it goes
+    on paying for departures from it with the weight `supervised`; with 0 it is only taught end to end.
+
+    Raises `ValueError` for any mechanism but `radiation.standard_retrieval`.
+
+    Source: after the abstract of Xie et al. (2025), arXiv:2504.07481; the structure is this library's.
+    """
+    retrieval = retrieval_of(mechanism, "infused.structure_constraint.transfer_equation")
+    right = CorrectAir(retrieval.equation.band, depth, warmth)
+    read = (*retrieval.inputs, *retrieval.outputs)
+    step = Chain(Freeze(retrieval), learner(read, right.corrections), right, retrieval.equation)
+
+    def examples(model: Model, fields: Fields, observed: Fields) -> tuple[Fields, Fields]:
+        said = jax.vmap(follow(model, "step.parts.0"))({v.name: fields[v.name] for v in retrieval.inputs})
+        known = {v.name: {**fields, **said}[v.name] for v in read}
+        if supervised == 0:
+            return known, {v.name: jnp.zeros_like(said[target]) for v in right.corrections}
+        return known, right.needed(said, {v.name: fields[simulated(v).name] for v in AIR})
+
+    reads = tuple(simulated(v) for v in AIR) if supervised else ()
+    lesson = Lesson("step.parts.1", examples, scale_only=supervised == 0, reads=reads)
+    return System(Rollout(step), (*terms_of(mechanism), *supervision(supervised)), (lesson,))
 
 
 def mass_conserving(
