@@ -79,6 +79,4 @@ WATER_VAPOUR_COLUMN = Variable(
     bounds=(0, 150),
     standard_name="atmosphere_mass_content_of_water_vapor",
 )
-SURFACE_AIR_PRESSURE = Variable(
-    "surface_air_pressure", "Pa", bounds=(3e4, 1.1e5), standard_name="surface_air_pressure"
-)
+SURFACE_AIR_PRESSURE = Variable("surface_air_pressure", "Pa", bounds=(3e4, 1.1e5), standard_name="surface_air_pressure")

@@ -73,8 +73,8 @@ class Run:
 
     def _tables(self) -> list[dict[str, Any]]:
         given = self.settings["coupling"]
-        names = [table.get("name") for table in given]
-        tables = [{"name": name} for name in config.BASELINES if name not in names] + given
+        labels = [label_of(table) for table in given]
+        tables = [{"name": name} for name in config.BASELINES if name not in labels] + given
         only = self.settings["experiment"].get("couplings")
         if only is None:
             return tables
