@@ -58,14 +58,14 @@ FURTHER = {
 }
 
 
-def of_profiles(name):
-    """Whether a coupling speaks of depths: test_every_coupling_of_profiles.py holds it to the same."""
+def elsewhere(name):
+    """Whether a coupling speaks of depths, or of surfaces seen through the air: other files hold it to the same."""
     target = inspect.signature(thing("couplings", name)).parameters.get("target")
     return target is not None and target.default != "runoff"
 
 
 # Method 6 gives inputs of a mechanism, not its runoff: tests/solvers/test_solution.py holds its couplings to that.
-FOUND = [name for name in names("couplings") if not (of_profiles(name) or name.startswith("embedded.solution."))]
+FOUND = [name for name in names("couplings") if not (elsewhere(name) or name.startswith("embedded.solution."))]
 every_coupling = pytest.mark.parametrize("name", FOUND)
 LEARN_FROM_THE_MECHANISM = {
     "cascade.initialization.pretraining",

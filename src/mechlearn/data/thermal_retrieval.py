@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array
 
-from ..core import Variable, named
+from ..core import Fields, Variable, named
 from ..mechanisms.radiation.thermal import Thermal
-from ..parameters import set_parameters
+from ..parameters import map_parameters, set_parameters
 from ..variables import (
     AIR_TEMPERATURE,
     BRIGHTNESS_TEMPERATURE,
@@ -148,25 +150,30 @@ def seen_through(
 ) -> Seen:
     """What a radiometer sees of several surfaces (profile, surface) through each column, at one view angle each."""
 
-    @jax.jit
-    def block(profile, angle, temperature, emissivity):
-        def one(profile, angle, temperature, emissivity):
-            surface = {"surface_temperature": temperature, "view_zenith_angle": angle}
-            bands = jnp.broadcast_to(emissivity, (len(thermal.bands),))
-            return thermal({**profile, **surface, "surface_emissivity": bands})
-
-        of_surfaces = jax.vmap(one, (None, None, 0, 0))
-        return jax.vmap(of_surfaces)(profile, angle, temperature, emissivity)
-
+    # Factors as arrays, so that one compiled function serves whatever the continuum is.
+    thermal = map_parameters(lambda parameter: jax.tree.map(jnp.asarray, parameter), thermal)
     said: list[dict[str, np.ndarray]] = []
-    for start in range(0, len(columns), BLOCK):
-        rows = np.arange(start, start + BLOCK) % len(columns)
+    size = min(BLOCK, len(columns))
+    for start in range(0, len(columns), size):
+        rows = np.arange(start, start + size) % len(columns)
         profile = {name: jnp.asarray(values[rows], jnp.float32) for name, values in columns.profiles().items()}
         surface = (jnp.asarray(one[rows], jnp.float32) for one in (angle, temperature, emissivity))
-        said.append({name: np.asarray(value) for name, value in block(profile, *surface).items()})
+        said.append({name: np.asarray(value) for name, value in _block(thermal, profile, *surface).items()})
     whole = {name: np.concatenate([one[name] for one in said])[: len(columns)] for name in said[0]}
     brightness = whole[BRIGHTNESS_TEMPERATURE.name]
     return Seen(brightness, {v.name: whole[v.name][:, 0, 0] for v in AIR}, np.zeros((*brightness.shape[:2], 0)))
+
+
+@eqx.filter_jit
+def _block(thermal: Thermal, profile: Fields, angle: Array, temperature: Array, emissivity: Array) -> Fields:
+    """What is seen through some columns of the surfaces under each."""
+
+    def one(profile, angle, temperature, emissivity):
+        surface = {"surface_temperature": temperature, "view_zenith_angle": angle}
+        bands = jnp.broadcast_to(emissivity, (len(thermal.bands),))
+        return thermal({**profile, **surface, "surface_emissivity": bands})
+
+    return jax.vmap(jax.vmap(one, (None, None, 0, 0)))(profile, angle, temperature, emissivity)
 
 
 def with_sensitivity(

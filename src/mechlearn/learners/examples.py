@@ -68,7 +68,7 @@ def taught(learner: Taught, inputs: Fields, targets: Fields, *, key: PRNGKeyArra
     """A network taught by gradient descent: scales first, the last fifth of the samples held out to stop in time."""
     samples = usable(learner, inputs, targets)
     ready = learner.standardise(samples.inputs, samples.targets)
-    if ready.descent.epochs == 0:
+    if ready.descent.epochs == 0:  # pyright: ignore[reportAttributeAccessIssue]
         return ready  # its scales are all that is wanted: it is taught together with others
     train, held_out = samples.split(0.2)
     loss = misfit if getattr(learner, "quantile", None) is None else pinball

@@ -32,6 +32,7 @@ TEMPERATURES = np.linspace(225.0, 325.0, 11)  # K
 ROOTS = np.sqrt(90.0) * np.linspace(0.02, 1.0, 16)  # of the water column, (kg m-2)^1/2
 PRESSURES = np.linspace(5e4, 1.05e5, 4)  # Pa
 SECANTS = np.array([1.0, 1.25, 1.6, 2.1, 2.8])  # of the view angle: to 69 degrees
+NODES = (TEMPERATURES, ROOTS, PRESSURES, SECANTS)
 SIGMA = np.exp(-6.9 * np.linspace(0, 1, 30) ** 1.6)
 
 
@@ -62,7 +63,7 @@ def _table(chosen: SpectralBand) -> np.ndarray:
         seen = thermal({name: jnp.asarray(value) for name, value in {**profile, **surface}.items()})
         return jnp.stack(as_depth(chosen, *(seen[name] for name in NAMES)))
 
-    nodes = jnp.stack(jnp.meshgrid(TEMPERATURES, ROOTS, PRESSURES, SECANTS, indexing="ij"), axis=-1)
+    nodes = jnp.stack(jnp.meshgrid(*NODES, indexing="ij"), axis=-1)
     made = jax.jit(lambda rows: jax.lax.map(lambda row: of_air(*row), rows, batch_size=64))(nodes.reshape(-1, 4))
     return np.moveaxis(np.asarray(made).reshape(*nodes.shape[:-1], 3), -1, 0)
 
@@ -125,14 +126,35 @@ class StandardAir(Model):
         warmth, water, pressure, angle = (jnp.asarray(fields[v.name]) for v in self.inputs)
         secant = 1.0 / jnp.cos(jnp.radians(jnp.clip(angle, 0.0, 69.0)))
         here = (warmth + ICE_POINT, jnp.sqrt(jnp.maximum(water, 1e-3)), pressure, secant)
-        places = [_place(x, nodes) for x, nodes in zip(here, (TEMPERATURES, ROOTS, PRESSURES, SECANTS), strict=True)]
-        read = jax.vmap(lambda one: jax.scipy.ndimage.map_coordinates(one, places, order=1, mode="nearest"))
-        return from_depth(self.band, *read(self.table))
+        return from_depth(self.band, *between(self.table, here, NODES))
+
+
+def between(table: Array, point: tuple[Array, ...], nodes: tuple[np.ndarray, ...]) -> Array:
+    """Quantities of a table (quantity, *axes) at a point between its nodes: linear along each axis.
+
+    Beyond the ends of an axis the value is that at the end.
+
+        >>> square = jnp.asarray([[[0.0, 1.0], [2.0, 3.0]]])
+        >>> between(square, (jnp.asarray(0.5), jnp.asarray(9.0)), (np.array([0.0, 1.0]), np.array([0.0, 1.0]))).item()
+        2.0
+    """
+    places = jnp.stack([_place(x, one) for x, one in zip(point, nodes, strict=True)])
+    most = np.array([len(one) - 2 for one in nodes])
+    first = jnp.clip(jnp.floor(places).astype(int), 0, most)
+    ahead = places - first
+    corners = np.stack(np.meshgrid(*[[0, 1]] * len(nodes), indexing="ij"), axis=-1).reshape(-1, len(nodes))
+    weight = jnp.prod(jnp.where(corners == 1, ahead, 1 - ahead), axis=-1)
+    strides = np.cumprod([1, *(len(one) for one in nodes[:0:-1])])[::-1]
+    flat = table.reshape(len(table), -1).T
+    return weight @ flat[(first + corners) @ strides]
 
 
 def _place(value: Array, nodes: np.ndarray) -> Array:
     """Where a value lies among nodes, as a fractional index; beyond the ends at the end."""
-    return jnp.interp(value, jnp.asarray(nodes), jnp.arange(len(nodes), dtype=jnp.result_type(float)))
+    within = jnp.clip(value, nodes[0], nodes[-1])
+    if np.allclose(np.diff(nodes), nodes[1] - nodes[0]):
+        return (within - nodes[0]) / (nodes[1] - nodes[0])
+    return jnp.interp(within, jnp.asarray(nodes), jnp.arange(len(nodes), dtype=jnp.result_type(float)))
 
 
 def example() -> dict[str, Any]:
