@@ -57,21 +57,42 @@ def band_names() -> tuple[str, ...]:
 
 
 def band(name: str | SpectralBand) -> SpectralBand:
-    """The band of a name; a `SpectralBand` is handed back as it is.
+    """The band of a name, or of a file of your sensor's response; a `SpectralBand` is handed back as it is.
 
-    Raises `ValueError` for a name that is not known, with those that are.
+    A file ends in .csv and has columns `wavelength` (micrometres) and `response`.
+
+    Raises `ValueError` for a name that is not known, with those that are, or a file that cannot be read.
 
         >>> len(band("landsat8_tirs10").wavenumber) > 20
         True
     """
     if isinstance(name, SpectralBand):
         return name
+    if name.endswith(".csv"):
+        return from_file(name)
     if name not in _table():
         raise ValueError(
             f"unknown band {name!r}; known are {', '.join(band_names())}. "
-            "Make a band of your own sensor with spectral_bands.from_response(name, wavelength, response)"
+            "Give your own sensor's response as a file .csv with the columns wavelength (um) and response"
         )
     return _table()[name]
+
+
+@cache
+def from_file(path: str) -> SpectralBand:
+    """The band of a sensor whose response stands in a file of two columns, `wavelength` (micrometres) and `response`.
+
+    Raises `ValueError` for a file that is not there or has other columns.
+    """
+    try:
+        lines = [line for line in Path(path).read_text(encoding="utf-8").splitlines() if not line.startswith("#")]
+        rows = sorted((float(row["wavelength"]), float(row["response"])) for row in csv.DictReader(lines))
+    except (OSError, KeyError, TypeError, ValueError) as trouble:
+        raise ValueError(
+            f"the band {path!r} cannot be read ({type(trouble).__name__}: {trouble}); a response is a file with the "
+            "header wavelength,response and a number of micrometres and a response in each line"
+        ) from trouble
+    return from_response(Path(path).stem, *zip(*rows, strict=True))
 
 
 def from_response(name: str, wavelength, response) -> SpectralBand:

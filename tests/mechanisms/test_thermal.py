@@ -351,3 +351,12 @@ def fluxes(pressure, temperature, humidity, ozone):
     per_wavenumber = np.pi * width * 1e4 / wavenumber**2
     black = np.asarray(planck.spectral_radiance(wavenumber, temperature[:, :1])) @ per_wavenumber
     return np.asarray(made) @ per_wavenumber, black, np.asarray(column)
+
+
+def test_a_sensor_of_ones_own_is_a_file(tmp_path):
+    file = tmp_path / "narrow.csv"
+    file.write_text("# mine\nwavelength,response\n10.0,1\n11.0,1\n")
+    assert spectral_bands.band(str(file)) == spectral_bands.from_response("narrow", [10, 11], [1, 1])
+    file.write_text("nm,response\n10000,1\n")
+    with pytest.raises(ValueError, match="header wavelength,response"):
+        spectral_bands.band(str(tmp_path / "other.csv"))

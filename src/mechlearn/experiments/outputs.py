@@ -227,6 +227,7 @@ def _extras(run: Run, done: dict[Job, dict[str, np.ndarray]], rows: list[dict[st
         "test": _judged(run),
         **_regimes(run, done),
         **audited(run),
+        "independent": run.record.independent,
         "reliability": _reliability(run, done),
         "worst_draw": _worst_draws(done),
         "budget": _budget(rows),

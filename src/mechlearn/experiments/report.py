@@ -9,6 +9,7 @@ from typing import Any
 
 from ..evaluation.scores import PERFECT
 from . import report_profiles as profiles
+from . import report_samples as samples
 from . import report_sections as sections
 from . import report_series as series
 from .config import BASELINES, FLOOR
@@ -55,7 +56,14 @@ class Found:
     @property
     def over(self) -> str:
         """What a score over all sites is: nothing to say where there is one site."""
+        if self.samples:
+            return "over all samples"
         return "" if self.profile and len(self.sites()) == 1 else "median over sites"
+
+    @property
+    def samples(self) -> bool:
+        """Whether the run is of independent samples."""
+        return bool(self.extras.get("independent"))
 
     @property
     def chosen(self) -> str | None:
@@ -138,7 +146,8 @@ def read(folder: Path, predictions: Mapping[str, Any] | None = None) -> Found:
 
 def render(found: Found) -> str:
     """The page as text."""
-    written = {title: body for title, make in SECTIONS.items() if (body := make(found))}
+    called = {"Held-out years": "Held out"} if found.samples else {}
+    written = {called.get(title, title): body for title, make in SECTIONS.items() if (body := make(found))}
     anchors = {title: title.lower().replace(" ", "-") for title in written}
     parts = (
         f'<section id="{anchors[title]}"><h2>{text(title)}</h2>{body}</section>' for title, body in written.items()
@@ -153,7 +162,7 @@ def render(found: Found) -> str:
         links=" ".join(f'<a href="#{anchor}">{text(title)}</a>' for title, anchor in anchors.items()),
         sections="\n".join(parts),
         footer="Every figure and number on this page is inside this file. Intervals hold nine draws in ten of "
-        "hydrological years and seeds.",
+        f"{'groups of samples' if found.samples else 'hydrological years'} and seeds.",
     )
 
 
@@ -211,9 +220,11 @@ def facts(found: Found) -> Markup:
     sites, span = found.sites(), found.extras.get("test") or []
     series_sites = len(found.series["sites"]) if found.series else 0
     shown = {
-        "site" if len(sites) == 1 else "sites": len(sites) or series_sites,
+        "groups" if found.samples else "site" if len(sites) == 1 else "sites": len(sites) or series_sites,
         "couplings and baselines": len(rows),
-        f"observed test {'values' if found.profile else 'days'}": max((row.get("n") or 0 for row in rows), default=0),
+        f"observed test {'samples' if found.samples else 'values' if found.profile else 'days'}": max(
+            (row.get("n") or 0 for row in rows), default=0
+        ),
         "seeds each": max((row.get("seeds") or 0 for row in rows), default=0),
         "test part": " to ".join(str(day)[:7] for day in span),
     }
@@ -258,6 +269,7 @@ SECTIONS: dict[str, Callable[[Found], str]] = {
     "Error by regime": series.regimes,
     "Error by season and depth": profiles.errors,
     "Inverted profiles": profiles.inverted,
+    "Error by class": samples.classes,
     "Held-out years": sections.held_out,
     "Spread": profiles.spread,
     "Physics": sections.physics,

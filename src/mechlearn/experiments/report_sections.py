@@ -30,6 +30,8 @@ class Findings(Protocol):
     @property
     def profile(self) -> bool: ...
     @property
+    def samples(self) -> bool: ...
+    @property
     def chosen(self) -> str | None: ...
     def picked(self, metric: str, *, site: str = "median", split: str | None = None) -> list[Row]: ...
     def judged(self) -> list[Row]: ...
@@ -46,6 +48,7 @@ def ranking(found: Findings) -> str:
     if not rows:
         return ""
     wanted = ("nse", "mean_error", "inverted_pairs") if found.profile else ("nse", "kge", "nse_log")
+    wanted = ("mean_absolute_error", "mean_error", "coverage") if found.samples else wanted
     gains, others = found.gains(), [m for m in wanted if m != found.metric and found.picked(m)]
     more = {metric: {row["coupling"]: row for row in found.picked(metric)} for metric in others}
     error = is_error(found.metric)
@@ -63,15 +66,22 @@ def ranking(found: Findings) -> str:
     ]
     titled = f"{_headed(found.metric, rows)}{', ' * bool(found.over)}{found.over}"
     drawn = figures.ranking(rows, gains, titled, found.chosen, error=error)
-    said = [note(_persistence(rows, found)), figure(drawn), colours(found), note(_gain_words(error))]
+    said = [
+        note(_persistence(rows, found)),
+        figure(drawn),
+        colours(found),
+        note(_gain_words(error, "groups" if found.samples else "years")),
+    ]
     return "".join([*said, table(columns, body, [css_class(row["coupling"], found.chosen) for row in rows])])
 
 
-def _gain_words(error: bool) -> str:
+def _gain_words(error: bool, drawn: str = "years") -> str:
     said = "Dashed lines mark the two baselines, which had the same data and the same tuning budget. "
     if error:
-        return said + "Lower is better; a reduction is taken from the better of them, years drawn in pairs."
-    return said + "A gain is the distance to perfect that the better of them is ahead or behind, years drawn in pairs."
+        return said + f"Lower is better; a reduction is taken from the better of them, {drawn} drawn in pairs."
+    return (
+        said + f"A gain is the distance to perfect that the better of them is ahead or behind, {drawn} drawn in pairs."
+    )
 
 
 def _headed(metric: str, rows: Iterable[Row]) -> str:

@@ -23,12 +23,12 @@ OTHERWISE = {
 
 def hydrographs(found: Findings) -> str:
     """Observed flow, the mechanism and the chosen coupling in the wettest and the driest year of the test part."""
-    return _years(found) if found.target == "flow" else ""
+    return _years(found) if found.target == "flow" and not found.samples else ""
 
 
 def time_series(found: Findings) -> str:
     """The same of a target that is no flow, in the years with its highest and its lowest mean."""
-    return "" if found.target == "flow" else _years(found)
+    return "" if found.target == "flow" or found.samples else _years(found)
 
 
 def _years(found: Findings) -> str:
@@ -95,7 +95,7 @@ def _days_of(mask: np.ndarray) -> slice:
 
 def regimes(found: Findings) -> str:
     """How each coupling does in low, medium and high flow and in dry and wet years."""
-    if found.profile:
+    if found.profile or found.samples:
         return ""
     rows = [row for row in found.extras.get("regimes", []) if row.get("value") is not None]
     if not rows:

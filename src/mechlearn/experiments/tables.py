@@ -116,7 +116,8 @@ def print_ranking(rows: list[dict[str, Any]], console: Any, metric: str = "", sp
     gains = {(r.get("run", ""), r["coupling"]): r for r in ranking(rows, f"{ranks(rows)}_gain", split)}
     units = next((r["units"] for r in rows if r["metric"] == metric), "1")
     title = metric.upper() + ("" if units == "1" else f" ({units})")
-    table = Table(title=f"{title}, test part, median over sites, 90 % interval", box=box.SIMPLE, padding=(0, 1, 0, 0))
+    over = "over all samples" if any(r["metric"] == "mean_absolute_error" for r in rows) else "median over sites"
+    table = Table(title=f"{title}, test part, {over}, 90 % interval", box=box.SIMPLE, padding=(0, 1, 0, 0))
     table.add_column("", justify="right", no_wrap=True)
     if len(runs) > 1:
         table.add_column("run", overflow="fold")

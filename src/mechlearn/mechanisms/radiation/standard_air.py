@@ -160,9 +160,15 @@ def _place(value: Array, nodes: np.ndarray) -> Array:
 def example() -> dict[str, Any]:
     """Mid-latitude summer at sea level, seen from above."""
     inputs = {
-        AIR_TEMPERATURE.name: jnp.asarray(21.0),
+        AIR_TEMPERATURE.name: jnp.asarray(21.05),
         WATER_VAPOUR_COLUMN.name: jnp.asarray(29.2),
         SURFACE_AIR_PRESSURE.name: jnp.asarray(1.013e5),
         VIEW_ZENITH_ANGLE.name: jnp.asarray(0.0),
     }
-    return {"model": StandardAir(), "inputs": inputs, "source": "table of radiation.thermal"}
+    return {
+        "model": StandardAir(),
+        "inputs": inputs,
+        "published": {TRANSMITTANCE.name: 0.702},
+        "tolerance": 0.03,
+        "source": "LOWTRAN7 through the mid-latitude summer of AFGL-TR-86-0110, doi:10.21236/ada175173",
+    }
