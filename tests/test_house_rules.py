@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 ROOMS = [
     {"core"},
     {"parameters", "variables", "freshwater", "spectral_bands", "soundings"},
-    {"compose", "along", "heat_exchange", "hypsography", "planck"},
+    {"compose", "along", "forecast", "heat_exchange", "hypsography", "planck"},
     {"descent", "parameter_sets", "radiative_transfer"},
     {"mechanisms", "laws", "learners", "solvers", "assimilation"},
     {"couplings"},

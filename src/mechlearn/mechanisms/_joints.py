@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 
+from jaxtyping import PRNGKeyArray
+
 from ..core import Fields, Model, Variable, named, union
 
 
-def ask(joint: Model, fields: Fields) -> Fields:
+def ask(joint: Model, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
     """Run a sub-process on the fields that it declares."""
-    return joint({variable.name: fields[variable.name] for variable in joint.inputs})
+    return joint({variable.name: fields[variable.name] for variable in joint.inputs}, key=key)
 
 
 def read_by(
