@@ -51,6 +51,7 @@ FURTHER = {
         "components": 2,
     },
     "embedded.adjustment.static_parameters": {"attributes": ELEVATION, "learner": mlp},
+    "embedded.replacement.offline": {"learner": mlp},
     "embedded.replacement.online": {"learner": mlp},
     "hybrid.average": {"methods": (states, simulated_input)},
     "hybrid.compose": {"methods": (partial(daily_parameters, names=("recharge_exponent",)), residual)},

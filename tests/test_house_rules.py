@@ -24,7 +24,7 @@ ROOMS = [
     {"mechanisms", "laws", "learners", "solvers", "assimilation"},
     {"couplings"},
     {"data"},
-    {"training"},
+    {"training", "export"},
     {"evaluation"},
     {"knowledge"},
     {"experiments"},

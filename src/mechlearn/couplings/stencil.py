@@ -64,7 +64,9 @@ def in_place_of(part: Model, learner: Untaught, neighbours: Sequence[int] = (0,)
     if not dims:
         return learner(part.inputs, part.outputs), ""
     if len(dims) > 1:
-        raise ValueError(f"{type(part).__name__} answers along {dims}; one learner serves one axis: give a model of all")
+        raise ValueError(
+            f"{type(part).__name__} answers along {dims}; one learner serves one axis: give a model of all"
+        )
     varying, offsets = tuple(v for v in part.inputs if dims[0] in v.dims), checked(neighbours)
     around = Neighbours(varying, offsets)
     features = (*around.outputs, *(v for v in part.inputs if v not in varying))

@@ -1,4 +1,4 @@
-"""The command line: list, init, check, run, compare, apply, audit, report, data."""
+"""The command line: list, init, check, run, compare, apply, audit, export, report, data."""
 
 import argparse
 import logging
@@ -20,6 +20,7 @@ VERBS = {
     "compare": "rank the couplings of runs, or of an experiment run now",
     "apply": "predict other data with the couplings a run has taught",
     "audit": "put what a run has taught to the physical probes",
+    "export": "write what a run has taught as a Fortran or C module, or as ONNX",
     "report": "write a run's report again",
     "data": "list, fetch or verify data sets",
 }
@@ -125,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     _declare_apply(made["apply"])
     made["audit"].add_argument("run", type=Path)
     made["audit"].add_argument("--site", help="the site whose forcing the probes use")
+    _declare_export(made["export"])
     made["report"].add_argument("run", type=Path)
     made["data"].add_argument("what", choices=("list", "fetch", "verify"))
     made["data"].add_argument("name", nargs="?", help="a data set; verify without one looks at all that are here")
@@ -148,6 +150,18 @@ def _declare_apply(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--scheduler", default="threads", metavar="WHERE", help=where)
     verb.add_argument("--workers", type=int, metavar="N", help="how many of this machine (default: its cores)")
     verb.add_argument("--force", action="store_true", help="replace what is there")
+
+
+def _declare_export(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--to", required=True, choices=("fortran", "c", "onnx"))
+    parser.add_argument("--out", type=Path, required=True, help="the folder of the files")
+    parser.add_argument("--coupling", help="which coupling, where the run has several")
+    parser.add_argument("--seed", type=int, default=0, help="which of its seeds, counted from 0")
+    parser.add_argument("--learner", help="the dotted path of the learner, where a coupling has several")
+    parser.add_argument("--site", help="which site, where each was taught alone")
+    parser.add_argument("--name", help="the name of the module (the coupling's)")
+    parser.add_argument("--force", action="store_true", help="replace existing files")
 
 
 if __name__ == "__main__":

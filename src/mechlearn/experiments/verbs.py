@@ -17,6 +17,7 @@ from ..data.fields import few
 from . import config, problem, storage, study, tables, twin
 from .audit import audited, lines
 from .config import RequestError
+from .export import exported, write
 from .inspection import inspected
 from .outputs import applied, domain_of, execute, windows_of, write_predictions
 from .report import write_report
@@ -163,6 +164,19 @@ def audit_(options: Namespace, console: Console) -> int:
     for line in lines(audited(run, options.site)):
         say(line)
     return 0
+
+
+def export_(options: Namespace, console: Console) -> None:
+    """Write a network that a run has taught for models in other languages."""
+    say = _teller(console)
+    run = Run(config.load(str(_resolved(options.run)), []), options.run, say)
+    chosen = {key: getattr(options, key) for key in ("coupling", "seed", "learner", "site")}
+    found = exported(run, **chosen)
+    name = options.name or (options.coupling or "network").replace(".", "_").lower()
+    for path in write(found, options.to, options.out, name, force=options.force):
+        say(f"wrote {path}")
+    say("reads " + ", ".join(f"{v.name} ({v.units})" for v in found.inputs))
+    say("gives " + ", ".join(f"{v.name} ({v.units})" for v in found.outputs))
 
 
 def report_(options: Namespace, console: Console) -> int:

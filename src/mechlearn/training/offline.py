@@ -25,11 +25,17 @@ def fit_offline(system: System, windows: Windows, *, key: PRNGKeyArray) -> Syste
 
 
 def teach(learner: Learner, lesson: Lesson, system: System, windows: Windows, key: PRNGKeyArray) -> Learner:
-    """Teach one learner its lesson, collected from the windows block by block."""
-    blocks = [_rows(learner, inputs, targets) for inputs, targets in _examples(lesson, system, windows)]
-    inputs, targets = ({name: np.concatenate([b[i][name] for b in blocks]) for name in blocks[0][i]} for i in (0, 1))
+    """Teach one learner its lesson."""
+    inputs, targets = lesson_examples(learner, lesson, system, windows)
     ready = learner.standardise(inputs, targets)
     return ready if lesson.scale_only else ready.fit(inputs, targets, key=key)
+
+
+def lesson_examples(learner: Learner, lesson: Lesson, system: System, windows: Windows) -> tuple[Fields, Fields]:
+    """The inputs and targets of a lesson, collected from the windows block by block."""
+    blocks = [_rows(learner, inputs, targets) for inputs, targets in _examples(lesson, system, windows)]
+    inputs, targets = ({name: np.concatenate([b[i][name] for b in blocks]) for name in blocks[0][i]} for i in (0, 1))
+    return inputs, targets
 
 
 def _examples(lesson: Lesson, system: System, windows: Windows) -> Iterator[tuple[Fields, Fields]]:

@@ -101,8 +101,8 @@ def pseudo_observations(step: Model, joint: str, before: Fields, after: Fields, 
     Source: Wilks (2005), doi:10.1256/qj.04.03, his equation 4, for a step of any order.
     """
     part = follow(step, joint)
-    shape = jax.eval_shape(lambda: part({v.name: before[v.name] for v in part.inputs}))
-    nothing = {v.name: jnp.zeros(shape[v.name].shape, shape[v.name].dtype) for v in part.outputs}
+    said = jax.eval_shape(lambda: Overheard(step, joint)(before))
+    nothing = {v.name: jnp.zeros_like(said[f"answered_{v.name}"]) for v in part.outputs}
     flat, unravel = ravel_pytree(nothing)
 
     def mismatch(answer):

@@ -60,10 +60,9 @@ class RedNoise(Model):
     def initial(self) -> dict[str, ArrayLike]:
         """The step's own, and no error."""
         start = self.step.initial()
-        part = follow(self.step, self.joint)
-        known = {name: jnp.asarray(value, float) for name, value in start.items()}
-        shapes = jax.eval_shape(lambda: part({v.name: known[v.name] for v in part.inputs}))
-        return {**start, **{v.name: jnp.zeros(shapes[v.name.removesuffix("_error")].shape) for v in self.errors}}
+        known = ((v.dims, jnp.shape(start[v.name])) for v in self.step.inputs if v.name in start)
+        sizes = {dim: size for dims, shape in known for dim, size in zip(dims, shape, strict=True)}
+        return {**start, **{v.name: jnp.zeros([sizes[dim] for dim in v.dims]) for v in self.errors}}
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         phi, sigma = jnp.asarray(self.persistence.value), jnp.asarray(self.deviation.value)
@@ -71,7 +70,9 @@ class RedNoise(Model):
         if key is not None:
             keys = jax.random.split(key, len(drawn))
             fresh = sigma * jnp.sqrt(1 - phi**2)
-            drawn = {n: e + fresh * jax.random.normal(k, e.shape) for (n, e), k in zip(drawn.items(), keys, strict=True)}
+            drawn = {
+                n: e + fresh * jax.random.normal(k, e.shape) for (n, e), k in zip(drawn.items(), keys, strict=True)
+            }
         wrong = replace_at(self.step, self.joint, Erring(follow(self.step, self.joint), drawn))
         return {**wrong({name: fields[name] for name in named(self.step.inputs)}, key=key), **drawn}
 
