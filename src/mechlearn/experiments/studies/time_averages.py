@@ -33,7 +33,7 @@ def study(
 
     K sectors of 10 ripples, truth (F, h, c, b) = (10, 1, 10, 10). The data are averages over time and sectors of
     x, ybar, x², x ybar and the ripples' mean square, and the covariances of x with its two next neighbours; their
-    error covariance is what pieces of the true run of the same length differ by. Ensemble Kalman inversion, tempered.
+    error covariance is what 24 true runs of that length differ by. Ensemble Kalman inversion, tempered.
     Schneider et al. (2017), doi:10.1002/2017GL076101.
     """
     key, began = jax.random.key(seed), time.perf_counter()
