@@ -14,7 +14,9 @@ from ..compose import Rollout
 from ..core import Fields, Model, Variable
 from ..data.record import Record
 from ..descent import Descent
+from ..evaluation.splits import generated_from
 from ..learners.mlp import MLP
+from ..training.generation import calibrated_generation
 from ..training.predict import predict
 from . import storage
 from .judging_samples import WIDTH
@@ -24,15 +26,15 @@ if TYPE_CHECKING:
     from .run import Run
 
 LEVEL = 0.9
-HOW = Descent(epochs=150, batch_size=256, learning_rate=3e-3, patience=25)
+HOW = Descent(epochs=60, batch_size=512, learning_rate=3e-3, patience=15)
 
 
 class Spread(Model):
     """The standard deviation of a coupling's error, as its inputs tell it.
 
     `s(x) = c q(x) / 1.645` with `q` a network of the 90 % quantile of the absolute error and `c` the factor with which
-    the interval holds 90 % of samples that `q` was not taught on (conformalised quantile regression; Romano et al.
-    2019, arXiv:1905.03222).
+    the interval holds 90 % of the validation part, which `q` was not taught on (conformalised quantile regression;
+    Romano et al. 2019, arXiv:1905.03222).
     """
 
     quantile: MLP
@@ -75,19 +77,24 @@ def untaught(run: "Run", job: Job, system: Model, record: Record) -> list[Spread
 def fitted(run: "Run", job: Job, systems: Sequence[Model], part: Record, said: np.ndarray) -> np.ndarray:
     """Teach a spread to every seed of a job, write them down and return what they say: (seed, group, sample).
 
-    Half of the validation groups teach, the other half sets the factor.
+    The errors of the training part teach, with those of generated samples where the job was taught on them, so that
+    rare classes are seen; the validation part sets the factor, as training errors are too small.
     """
     masks = run.masks(part, job.split, job.fraction)
-    observed = part.masked(masks.validation).observed[run.target]
-    first = np.random.default_rng(0).permutation(len(part.sites)) % 2 == 0
+    teaching, said = masks.train, np.array(said)
+    if job.coupling.get("training", {}).get("generated"):
+        made = generated_from(part, masks.train)
+        part, teaching = calibrated_generation(part, masks.train), masks.train | made
+        again = (predict(system, part, (run.target,))[run.target] for system in systems)
+        said = np.stack([np.where(made, new, old) for new, old in zip(again, said, strict=True)])
     taught = []
     for seed, spread in enumerate(untaught(run, job, systems[0], part)):
-        error = np.abs(said[seed] - observed)
-        inputs, known = _samples(spread, part), np.isfinite(error)
-        target = {named(run.target): error[known & first[:, None]]}
-        model = spread.quantile.fit(_at(inputs, known & first[:, None]), target, key=run.key(f"spread/{seed}"))
-        width = jax.vmap(model)(_at(inputs, known & ~first[:, None]))[named(run.target)]
-        ratio = error[known & ~first[:, None]] / np.maximum(np.asarray(width), 1e-6)
+        error, inputs = np.abs(said[seed] - part.observed[run.target]), _samples(spread, part)
+        known, judged = teaching & np.isfinite(error), masks.validation & np.isfinite(error)
+        target = {named(run.target): error[known]}
+        model = spread.quantile.fit(_at(inputs, known), target, key=run.key(f"spread/{seed}"))
+        width = jax.vmap(model)(_at(inputs, judged))[named(run.target)]
+        ratio = error[judged] / np.maximum(np.asarray(width), 1e-6)
         taught.append(Spread(model, jnp.asarray(np.quantile(ratio, LEVEL), jnp.float32)))
     storage.write_models(place(run, job), taught)
     return predicted(taught, part, run.target)
