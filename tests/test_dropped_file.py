@@ -100,7 +100,9 @@ path = "river.csv"
 forcing = ["precipitation", "potential_evapotranspiration"]
 units = {{ precipitation = {mm}, potential_evapotranspiration = {mm}, runoff = {mm} }}
 """
-    text = text.replace('reader = "holmes"\n', data).replace('model = "lstm", hidden = 16', 'model = "mlp", width = 4')
+    text = text.replace('reader = "holmes"\n', data).replace(
+        'model = "lstm", hidden = 16', 'model = "mlp", width = 4, alone = { epochs = 0 }'
+    )
     for old, new in renamed.items():
         assert old in text.replace(".", "_")
         text = text.replace(old.replace("water_", "water.").replace("cascade_scaling_", "cascade.scaling."), new)
