@@ -43,10 +43,19 @@ def taught_after(
 
 
 def learned_alone(
-    mechanism: Model, learner: Untaught, *, target: str = "runoff", also: Sequence[Variable] = ()
+    mechanism: Model,
+    learner: Untaught,
+    *,
+    target: str = "runoff",
+    also: Sequence[Variable] = (),
+    reads: Sequence[Variable] | None = None,
 ) -> System:
-    """The learner alone, on the forcing that the mechanism would read: the baseline every coupling must beat."""
-    model, where = along_time(learner, [*forcing_of(mechanism), *also], [output(mechanism, target)])
+    """The learner alone, on the forcing that the mechanism would read: the baseline every coupling must beat.
+
+    With `reads` it is taught on these instead of the forcing.
+    """
+    forcing = forcing_of(mechanism) if reads is None else reads
+    model, where = along_time(learner, [*forcing, *also], [output(mechanism, target)])
 
     def examples(alone: Model, fields: Fields, observed: Fields) -> tuple[Fields, Fields]:
         return reach(alone, where, fields), {target: observed[target]}

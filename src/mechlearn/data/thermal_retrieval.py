@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import equinox as eqx
 import jax
@@ -28,7 +29,9 @@ from .atmosphere_sets import columns
 from .atmospheres import Atmospheres, humidity_of, saturation
 from .climate_regions import ELSEWHERE
 from .generated_atmospheres import generate
+from .natural_surfaces import natural_emissivities
 from .record import Record
+from .units import DataError
 
 ICE_POINT = 273.15  # K
 BLOCK = 256
@@ -71,6 +74,7 @@ def read(
     air_temperature_noise: float = 1.5,
     greatest_angle: float = 10.0,
     wettest: float = 80.0,
+    emissivities: Literal["grey", "natural"] = "grey",
     seed: int = 0,
 ) -> Record:
     """Draw samples of what a thermal band sees: a group for each real column, its generated profiles the samples.
@@ -79,7 +83,8 @@ def read(
     that no retrieval holds the very physics that made the data. Every retrieval is given the same: brightness
     temperature (noise in K), emissivity, water column (`water_noise` of it and `least_water_noise` kg m-2), air
     temperature near the ground, all with noise, surface pressure and view angle. Surfaces are -8 to 20 K warmer than
-    the air, emissivities one less a gamma deviate of mean 0.026.
+    the air, emissivities one less a gamma deviate of mean 0.026, the same in all bands; "natural" `emissivities` differ
+    between bands as mixtures of natural materials do, and those of `others` are given as `surface_emissivity_<band>`.
 
     `simulated_*` is what the mechanism's own physics says of a sample, `sensitivity_to_*` how its brightness
     temperature would change with the continuum. `generated` further samples a profile are made by the mechanism alone,
@@ -87,25 +92,28 @@ def read(
     `generated_from` numbers the sample they are of (NaN in all others). `others` are further bands, whose
     brightness temperatures are given as `brightness_temperature_<band>`.
 
-    Raises `DataError` where no set of real columns is on this machine.
+    Raises `DataError` where no set of real columns is on this machine, or for emissivities of another kind.
     """
+    if emissivities not in ("grey", "natural"):
+        raise DataError(f'emissivities must be "grey" or "natural", got {emissivities!r}')
+    bands, natural = (band, *others), emissivities == "natural"
     made = generate(number, anchors=columns(*sets) if sets else None, seed=seed)
     draw = np.random.default_rng(seed + 1)
     angle = draw.uniform(0.0, greatest_angle, number) if greatest_angle else np.zeros(number)
-    mechanism = Thermal(band=(band, *others))
+    mechanism = Thermal(band=bands)
     truth = set_parameters(mechanism, {"self_continuum": self_continuum, "foreign_continuum": foreign_continuum})
-    drawn = _surfaces(made.profiles, surfaces, draw)
+    drawn = _surfaces(made.profiles, surfaces, draw, bands if natural else ())
     seen = seen_through(truth, made.profiles, angle, *drawn).brightness
     parts = [_samples(made.profiles, drawn, seen, with_sensitivity(mechanism, made.profiles, angle, *drawn), angle)]
     for _ in range(generated):
         warmer = moistened(made.profiles, *_changes(made.profiles, wettest, draw))
-        further = _surfaces(warmer, 1, draw)
+        further = _surfaces(warmer, 1, draw, bands if natural else ())
         by_mechanism = with_sensitivity(mechanism, warmer, angle, *further)
         parts.append(_samples(warmer, further, by_mechanism.brightness, by_mechanism, angle))
         parts[-1][FROM.name] = np.arange(number)[:, None] * float(surfaces)
     samples = {name: np.concatenate([part[name] for part in parts], axis=1) for name in parts[0]}
     noisy = _with_noise(samples, draw, noise, emissivity_noise, (water_noise, least_water_noise), air_temperature_noise)
-    return _record(noisy, made, (band, *others))
+    return _record(noisy, made, bands)
 
 
 def _changes(columns: Atmospheres, wettest: float, draw: np.random.Generator) -> tuple[np.ndarray, ...]:
@@ -186,17 +194,21 @@ def with_sensitivity(
     return replace(seen, sensitivity=np.stack([(one - seen.brightness)[..., 0] / STEP for one in changed], axis=-1))
 
 
-def _surfaces(columns: Atmospheres, count: int, draw: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Temperatures (K) and emissivities of surfaces under each column."""
+def _surfaces(
+    columns: Atmospheres, count: int, draw: np.random.Generator, bands: Sequence[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Temperatures (K) and emissivities of surfaces under each column; with bands those of natural surfaces in each."""
     shape = (len(columns), count)
     temperature = columns.temperature[:, :1] + draw.uniform(-8.0, 20.0, shape)
+    if bands:
+        return temperature, natural_emissivities(bands, shape, draw)
     return temperature, np.maximum(1.0 - draw.gamma(2.2, 0.012, shape), 0.8)
 
 
 def _samples(columns: Atmospheres, drawn, brightness, by_mechanism: Seen, angle) -> dict[str, np.ndarray]:
     """Everything of each sample without noise, (profile, surface); brightness has a last axis of bands."""
     temperature, emissivity = drawn
-    shape = temperature.shape
+    shape = temperature.shape  # of emissivities there may be one for each band
 
     def each(values: np.ndarray) -> np.ndarray:
         return np.broadcast_to(values[:, None], shape)
@@ -218,15 +230,16 @@ def _samples(columns: Atmospheres, drawn, brightness, by_mechanism: Seen, angle)
 
 def _with_noise(samples, draw, noise, of_emissivity, of_water, of_air) -> dict[str, np.ndarray]:
     """The samples as a user has them, (profile, surface)."""
-    shape = samples[SURFACE_TEMPERATURE.name].shape
-    said = np.clip(samples["true_emissivity"] + draw.normal(0, of_emissivity, shape), 0.7, 1.0)
+    shape, true = samples[SURFACE_TEMPERATURE.name].shape, samples["true_emissivity"]
+    said = np.clip(true + draw.normal(0, of_emissivity, true.shape), 0.5 if true.ndim > 2 else 0.7, 1.0)
+    missed = np.abs(said - true)
     water = samples[TRUE_WATER.name]
     uncertain = np.hypot(of_water[0] * water, of_water[1])
     return {
         **samples,
         "brightness": samples["brightness"] + draw.normal(0, noise, samples["brightness"].shape),
         SURFACE_EMISSIVITY.name: said,
-        EMISSIVITY_ERROR.name: np.abs(said - samples["true_emissivity"]),
+        EMISSIVITY_ERROR.name: missed[..., 0] if true.ndim > 2 else missed,
         WATER_VAPOUR_COLUMN.name: np.maximum(water + uncertain * draw.normal(0, 1, shape), 0.05),
         AIR_TEMPERATURE.name: samples[AIR_TEMPERATURE.name] + draw.normal(0, of_air, shape),
     }
@@ -249,9 +262,11 @@ def _record(samples: dict[str, np.ndarray], made, bands: tuple[str, ...]) -> Rec
 
     own = np.where(np.isnan(samples[FROM.name]), np.nan, slot[:, None] * float(width))
     samples = {**samples, FROM.name: own}
-    seen = {BRIGHTNESS_TEMPERATURE.name: samples["brightness"][..., 0]}
-    seen |= {f"{BRIGHTNESS_TEMPERATURE.name}_{b}": samples["brightness"][..., i] for i, b in enumerate(bands[1:], 1)}
-    declared = [SURFACE_EMISSIVITY, AIR_TEMPERATURE, WATER_VAPOUR_COLUMN, SURFACE_AIR_PRESSURE, VIEW_ZENITH_ANGLE]
+    seen = {_of_band(BRIGHTNESS_TEMPERATURE, bands, i): samples["brightness"][..., i] for i in range(len(bands))}
+    said = samples[SURFACE_EMISSIVITY.name]
+    told = [said] if said.ndim == 2 else np.moveaxis(said, -1, 0)
+    seen |= {_of_band(SURFACE_EMISSIVITY, bands, place): value for place, value in enumerate(told)}
+    declared = [AIR_TEMPERATURE, WATER_VAPOUR_COLUMN, SURFACE_AIR_PRESSURE, VIEW_ZENITH_ANGLE]
     hidden = [TRUE_WATER, EMISSIVITY_ERROR, FROM]
     hidden += [replace(v, name=f"simulated_{v.name}") for v in (*AIR, BRIGHTNESS_TEMPERATURE)]
     hidden += [Variable(f"sensitivity_to_{name}", "K") for name in CONTINUA]
@@ -261,7 +276,8 @@ def _record(samples: dict[str, np.ndarray], made, bands: tuple[str, ...]) -> Rec
     names = tuple(f"column {number}" for number in anchors)
     one = np.array([np.flatnonzero(made.anchor == number)[0] for number in anchors])
     region = np.where(made.continent[one] == ELSEWHERE, made.zone[one], made.continent[one])
-    series = [*(replace(BRIGHTNESS_TEMPERATURE, name=name) for name in seen), *declared, SURFACE_TEMPERATURE]
+    kinds = {name: BRIGHTNESS_TEMPERATURE if name.startswith("brightness") else SURFACE_EMISSIVITY for name in seen}
+    series = [*(replace(kind, name=name) for name, kind in kinds.items()), *declared, SURFACE_TEMPERATURE]
     return Record(
         fields={**fields, "fold": made.fold[one].astype(float)},
         observed={SURFACE_TEMPERATURE.name: placed(samples[SURFACE_TEMPERATURE.name])},
@@ -273,3 +289,8 @@ def _record(samples: dict[str, np.ndarray], made, bands: tuple[str, ...]) -> Rec
         independent=True,
         hidden=tuple(v.name for v in hidden),
     )
+
+
+def _of_band(variable: Variable, bands: tuple[str, ...], place: int) -> str:
+    """What a quantity is called in a band: the first has its plain name."""
+    return variable.name if place == 0 else f"{variable.name}_{bands[place]}"

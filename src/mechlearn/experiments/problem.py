@@ -211,8 +211,9 @@ def couple(
         return System(mechanism_, stages=tuple(options.get("stages", ("online",))))
     everywhere = settings["learner"].get("also", [])
     if table["name"] == "learner_only":
-        also = _variables(options.get("also", everywhere), record)
-        return learned_alone(mechanism_, make, target=settings["experiment"]["target"], also=also)
+        reads = _read(options["reads"], record) if "reads" in options else None
+        also = _variables(options.get("also", everywhere if reads is None else []), record)
+        return learned_alone(mechanism_, make, target=settings["experiment"]["target"], also=also, reads=reads)
     function = thing("couplings", table["name"])
     keyword_arguments(function, options, f"coupling {table['name']}", taken=("mechanism", "learner"))
     signature = inspect.signature(function).parameters
@@ -246,6 +247,16 @@ def _argument(
 def _method(table: dict[str, Any] | str, others, settings, record, key) -> Callable[[Model, Any], System]:
     options = {"name": table} if isinstance(table, str) else table
     return lambda inner, _: couple(options, inner, others, settings, record, key)
+
+
+def _read(names: Any, record: Record) -> tuple[Variable, ...]:
+    """What a learner alone is to read in place of the mechanism's forcing: fields known to whoever predicts."""
+    if not isinstance(names, list) or not names:
+        raise RequestError(f'reads = {names!r} must be a list of fields, as in reads = ["brightness_temperature"]')
+    hidden = [name for name in names if name in record.hidden]
+    if hidden:
+        raise RequestError(f"reads names {hidden[0]!r}, which nobody knows who predicts; leave it out")
+    return _variables(names, record)
 
 
 def _variables(names: Sequence[str] | str, record: Record) -> tuple[Variable, ...]:

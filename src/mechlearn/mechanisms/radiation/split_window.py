@@ -1,5 +1,6 @@
 """The split-window method: what the air hides is told by how much more it hides of a second band."""
 
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import equinox as eqx
@@ -55,6 +56,7 @@ class SplitWindow(Model):
     `Ts = b0 + (b1 + b2 (1-e)/e + b3 de/e^2) (Ti + Tj)/2 + (b4 + b5 (1-e)/e + b6 de/e^2) (Ti - Tj)/2 + b7 (Ti - Tj)^2`,
     i and j the bands near 10.9 and 12.0 micrometres. Temperatures in K, water in kg m-2. Where ranges of water overlap
     the mean of both is taken; beyond 6.3 g cm-2 the coefficients of all water.
+    `second` names the band j of the fields that are read; the published coefficients are those of Landsat-8.
 
     Du et al. (2015), doi:10.3390/rs70100647: 0.34 K below 2.5 g cm-2, 0.93 K at 5 to 6.3, 0.87 K for all (simulated).
 
@@ -68,14 +70,14 @@ class SplitWindow(Model):
     coefficients: Parameter = Parameter(
         np.array(PUBLISHED), "1", (-1e3, 1e3), "b0 (K), b1 to b6 and b7 (K-1) of each range of water", fixed=True
     )
-    inputs: ClassVar = (
-        BRIGHTNESS_TEMPERATURE,
-        SECOND_TEMPERATURE,
-        SURFACE_EMISSIVITY,
-        SECOND_EMISSIVITY,
-        WATER_VAPOUR_COLUMN,
-    )
+    second: str = eqx.field(static=True, default="tirs11")
     outputs: ClassVar = (SURFACE_TEMPERATURE,)
+
+    @property
+    def inputs(self) -> tuple[Variable, ...]:
+        temperature = replace(SECOND_TEMPERATURE, name=f"{BRIGHTNESS_TEMPERATURE.name}_{self.second}")
+        emissivity = replace(SECOND_EMISSIVITY, name=f"{SURFACE_EMISSIVITY.name}_{self.second}")
+        return BRIGHTNESS_TEMPERATURE, temperature, SURFACE_EMISSIVITY, emissivity, WATER_VAPOUR_COLUMN
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         shares = weights(grams(fields["atmosphere_mass_content_of_water_vapor"]), RANGES)
