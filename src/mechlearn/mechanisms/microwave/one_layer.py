@@ -21,10 +21,7 @@ LAYER_TEMPERATURE = Variable("layer_temperature", "K", bounds=(180, 340), long_n
 EMISSIVITIES = tuple(
     Variable(f"surface_emissivity_{one}", "1", bounds=(0, 1), long_name=f"in the channel {one}") for one in CHANNELS
 )
-SEEN = tuple(
-    Variable(f"brightness_temperature_{one}", "K", bounds=(0, 400), standard_name="toa_brightness_temperature")
-    for one in CHANNELS
-)
+SEEN = tuple(Variable(f"brightness_temperature_{one}", "K", bounds=(0, 350)) for one in CHANNELS)
 INCIDENCE = 53.1  # degrees
 # In the order of CHANNELS: of dry air at the zenith, and of each kg m-2 of vapour and of cloud water.
 OXYGEN = np.array([0.012, 0.012, 0.015, 0.038, 0.038, 0.06, 0.06])
