@@ -16,13 +16,13 @@ MATERIALS = {
     "rock": (0.950, 0.945, 0.925, 0.935, 0.955, 0.968),
 }
 CONCENTRATION = (1.2, 0.4, 0.8, 0.4, 0.3)  # of the Dirichlet distribution of shares: few surfaces hold all materials
-ROUGHNESS = 0.004  # standard deviation of what no mixture tells, in each band by itself
+ROUGHNESS = 0.003  # standard deviation of what no mixture tells, in each band by itself
 
 
 def natural_emissivities(bands: Sequence[str], shape: tuple[int, ...], draw: np.random.Generator) -> np.ndarray:
     """Draw emissivities (..., band): a mixture of vegetation, water, soil, quartz sand and rock for each surface.
 
-    Shares are drawn from a Dirichlet distribution; each band adds an error of 0.004 of its own. Near 11 and 12
+    Shares are drawn from a Dirichlet distribution; each band adds an error of 0.003 of its own. Near 11 and 12
     micrometres surfaces differ little, and near 8.6 as much as they hold quartz.
 
     Salisbury & D'Aria (1992), doi:10.1016/0034-4257(92)90092-X, for the size of the numbers.
