@@ -173,7 +173,8 @@ def answer(found: Found) -> Markup:
         return Markup('<p class="answer">No coupling was scored on the test part.</p>')
     row, gain = rows[found.chosen], found.gains().get(found.chosen)
     how = "chosen on the validation part" if found.extras.get("chosen") else "the best on the test part"
-    kind = f"a median {label(found.metric)}" if found.over else f"{_article(found.metric)} {label(found.metric)}"
+    median = found.over and not found.samples
+    kind = f"a median {label(found.metric)}" if median else f"{_article(found.metric)} {label(found.metric)}"
     score = f"{kind} of {number(row['value'], 2)}{after(found.units)}{_between(row)}"
     said = f"<b>{text(found.chosen)}</b>, {how}, reaches {score}"
     return Markup(f'<p class="answer">{said}{_verdict(gain, rows, found)}</p>')
