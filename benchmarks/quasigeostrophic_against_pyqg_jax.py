@@ -54,9 +54,8 @@ def main() -> None:
     apart = float(jnp.max(jnp.abs(made - told)) / jnp.max(jnp.abs(told)))
     days = STEPS * DT / 86400
     print(f"{SIZE} x {SIZE}, {STEPS} evaluations of the tendency, {days:.1f} days")
-    print(
-        f"mechlearn {STEPS / own:.0f} evaluations/s ({STEPS / 4 / own:.0f} steps/s), pyqg-jax {STEPS / other:.0f} (steps/s)"
-    )
+    own_rate, other_rate = STEPS / own, STEPS / other
+    print(f"mechlearn {own_rate:.0f} evaluations/s, {own_rate / 4:.0f} steps/s; pyqg-jax {other_rate:.0f}")
     print(f"mechlearn takes {own / other:.2f} of the time; largest difference {100 * apart:.3f} % of the largest value")
 
 
