@@ -25,7 +25,7 @@ def patches(images: list[np.ndarray], count: int, size: int, draw: np.random.Gen
 
 def _piece(image: np.ndarray, size: int, draw: np.random.Generator) -> np.ndarray:
     row, column = (draw.integers(side - size + 1) for side in image.shape)
-    piece = np.rot90(image[row : row + size, column : column + size], draw.integers(4))
+    piece = np.rot90(image[row : row + size, column : column + size], int(draw.integers(4)))
     return piece.T if draw.random() < 0.5 else piece
 
 

@@ -84,8 +84,9 @@ def applied(run: Run, record: Record, labels: list[str] | None) -> dict[str, dic
         order = [site for part, _ in taught for site in part.sites]
         places = [order.index(site) for site in record.sites]
         whole = np.concatenate(said, axis=1)[:, places]
-        widths = [run.spread_of(job, part) for job, (part, _) in zip(mine, taught, strict=True)]
-        foretold = np.concatenate(widths, axis=1)[:, places] if all(w is not None for w in widths) else None
+        found = (run.spread_of(job, part) for job, (part, _) in zip(mine, taught, strict=True))
+        widths = [width for width in found if width is not None]
+        foretold = np.concatenate(widths, axis=1)[:, places] if len(widths) == len(mine) else None
         made[label] = {"value": whole.mean(axis=0), "standard_deviation": deviation(whole, foretold)}
     if not made:
         raise RequestError(f"no coupling of the run can predict {few(strangers)}")
