@@ -25,7 +25,7 @@ from mechlearn.variables import RUNOFF
 # A numpy callback inside a compiled function can wait for itself where there is a single core.
 jax.config.update("jax_cpu_enable_async_dispatch", False)
 jax.config.update("jax_compilation_cache_dir", str(Path(platformdirs.user_cache_dir("mechlearn")) / "compiled-tests"))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, max_examples=25)
 hypothesis.settings.load_profile("repeatable")
