@@ -28,7 +28,7 @@ UNUSABLE = "/proc/nowhere/out"
         (["audit", "nowhere"], "no experiment.resolved.toml"),
         (["apply", "nowhere", "out.nc"], "no experiment.resolved.toml"),
         (["compare", "nowhere"], "holds no results.json"),
-        (["data", "verify", "camels"], list_datasets().popitem()[0]),
+        (["data", "verify", "camels"], next(iter(list_datasets()))),
         (["data", "fetch"], "needs a name"),
         (["data", "look"], "invalid choice: 'look'"),
         (["run", "tiny.toml"], "--out"),

@@ -42,6 +42,7 @@ def four_d_var_windows(
     The end of a window is the background of the next; `root` of the background's covariance and `model_error` as in
     `smoothers.four_d_var` stay the same.
 
+        >>> import jax.numpy as jnp
         >>> from mechlearn.assimilation.error import ObservationError
         >>> from mechlearn.compose import Pass
         >>> from mechlearn.mechanisms.flow.lorenz63 import CONVECTION, Lorenz63
@@ -66,6 +67,7 @@ def reanalyse(
 ) -> Reanalysis:
     """Filter a whole series of observations (cycle, obs) and keep the mean and spread of every analysis.
 
+    >>> import jax.numpy as jnp
     >>> from mechlearn.assimilation.enkf import ETKF
     >>> from mechlearn.assimilation.error import ObservationError
     >>> from mechlearn.compose import Pass

@@ -27,7 +27,7 @@ def natural_emissivities(bands: Sequence[str], shape: tuple[int, ...], draw: np.
 
     Salisbury & D'Aria (1992), doi:10.1016/0034-4257(92)90092-X, for the size of the numbers.
 
-        >>> drawn = natural_emissivities(["modis29", "terra_modis31"], (500,), np.random.default_rng(0))
+        >>> drawn = natural_emissivities(["modis29", "modis31"], (500,), np.random.default_rng(0))
         >>> drawn.shape, bool(drawn[:, 0].std() > 3 * drawn[:, 1].std())
         ((500, 2), True)
     """

@@ -59,7 +59,7 @@ class OneLayer(Model):
         >>> case = example()
         >>> clear = case["model"]({**case["inputs"], "atmosphere_mass_content_of_cloud_liquid_water": jnp.asarray(0.0)})
         >>> round(float(clear["brightness_temperature_85v"]), 1)
-        276.3
+        281.4
     """
 
     oxygen: Parameter = Parameter(OXYGEN, "1", (0.0, 1.0), "zenith optical depth of dry air, each channel", fixed=True)

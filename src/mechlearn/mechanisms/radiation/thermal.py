@@ -95,8 +95,8 @@ class Thermal(Model):
 
         >>> case = example()
         >>> made = Thermal(ozone="climatology")({k: v for k, v in case["inputs"].items() if "ozone" not in k})
-        >>> round(float(made["transmittance"]), 2)
-        0.87
+        >>> bool(0.85 < made["transmittance"] < 0.88)
+        True
     """
 
     self_continuum: Parameter = Parameter(1.0, "1", (0.3, 3.0), "factor on the self continuum of water vapour")
