@@ -31,7 +31,7 @@ def execute(run: Run) -> list[dict[str, Any]]:
     pool = run.settings.get("holdout", {}).get("pool")
     rows, predictions = _pooled(run, done, pool) if pool else _apart(run, done)
     storage.write_json(run.folder / "results.json", rows)
-    _write_predictions(run, predictions)
+    _write_predictions(run, done, predictions)
     storage.write_json(run.folder / "report.json", _extras(run, done, rows))
     return rows
 
@@ -191,8 +191,8 @@ def write_predictions(
     write(to_dataset(record, {target: value}, spread={target: deviation}, in_domain=domain, leading=axis), path)
 
 
-def _write_predictions(run: Run, predictions: dict[str, np.ndarray]) -> None:
-    part = {job: run.result(job) for job in run.jobs() if job.place[1:] == ("main", 1.0, "")}
+def _write_predictions(run: Run, done: dict[Job, dict[str, np.ndarray]], predictions: dict[str, np.ndarray]) -> None:
+    part = {job: result for job, result in done.items() if job.place[1:] == ("main", 1.0, "")}
     widths = _gathered(run, part, "deviation")
     made = {
         name: {"value": p.mean(axis=0), "standard_deviation": deviation(p, widths.get(name))}
