@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .scores import FloatArray
-from .uncertainty import Interval
+from .uncertainty import Interval, bounds
 
 Each = Callable[[FloatArray], FloatArray]
 METRICS: dict[str, tuple[Each, Each]] = {
@@ -125,8 +125,5 @@ def _drawn(
 
 
 def _spanned(point: FloatArray, drawn: FloatArray, level: float) -> Interval:
-    finite = drawn[np.isfinite(drawn)]
-    if not finite.size:
-        return Interval(float(point), np.nan, np.nan)
-    low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(point), float(low), float(high))
+    low, high = bounds(drawn[:, None], level)
+    return Interval(float(point), float(low[0]), float(high[0]))

@@ -69,7 +69,7 @@ def site_intervals(
 ) -> list[Interval]:
     """The same for each site apart."""
     point, drawn = resampled(metric, predicted, observed, time, draws=draws, seed=seed)
-    low, high = _bounds(drawn, level)
+    low, high = bounds(drawn, level)
     return [Interval(*map(float, row)) for row in zip(point, low, high, strict=True)]
 
 
@@ -180,7 +180,7 @@ def _over_sites(point: FloatArray, drawn: FloatArray, level: float, resample_sit
     if resample_sites:
         sites = np.random.default_rng(seed + 2).integers(0, drawn.shape[1], drawn.shape)
         drawn = np.take_along_axis(drawn, sites, axis=1)
-    low, high = _bounds(_median(drawn)[:, None], level)
+    low, high = bounds(_median(drawn)[:, None], level)
     return Interval(float(np.median(point)), float(low[0]), float(high[0]))
 
 
@@ -189,8 +189,8 @@ def _median(drawn: FloatArray) -> FloatArray:
     return np.nanmedian(drawn[known], axis=1)
 
 
-def _bounds(drawn: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:
-    """The outer quantiles of draws at each site."""
+def bounds(drawn: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:
+    """The outer quantiles of draws (draw, site) at each site, NaN where none is finite."""
     low, high = np.full(drawn.shape[1], np.nan), np.full(drawn.shape[1], np.nan)
     for site, values in enumerate(drawn.T):
         finite = values[np.isfinite(values)]
