@@ -217,7 +217,7 @@ def budget(
         panels[0].set_ylabel(label)
         panels[0].set_ylim(*_readable_span(rows, error=error))
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower left", ncols=3)
-        amount = "number of dates" if "dates" in rows[0] else "share of training years"
+        amount = "number of dates" if "dates" in rows[0] else "share of the training part"
         return svg(figure, f"{label} against the {amount}")
 
 

@@ -48,7 +48,7 @@ class Job:
     @property
     def told(self) -> str:
         """What a job is called on the screen: its coupling, and how it departs from the main ones."""
-        share = "" if self.fraction == 1.0 else f"{100 * self.fraction:g} % of the years"
+        share = "" if self.fraction == 1.0 else f"{100 * self.fraction:g} % of the training part"
         further = ("" if self.split == "main" else self.split, share, self.control.replace("_", " "))
         return ", ".join([self.label, *(word for word in further if word)])
 
