@@ -80,3 +80,37 @@ WATER_VAPOUR_COLUMN = Variable(
     standard_name="atmosphere_mass_content_of_water_vapor",
 )
 SURFACE_AIR_PRESSURE = Variable("surface_air_pressure", "Pa", bounds=(3e4, 1.1e5), standard_name="surface_air_pressure")
+HALF_LEVEL_PRESSURE = Variable(
+    "air_pressure_at_half_levels",
+    "Pa",
+    ("half_level",),
+    bounds=(0, 1.2e5),
+    standard_name="air_pressure",
+    long_name="between the levels, below the first and above the last: the ground's first",
+)
+HALF_LEVEL_TEMPERATURE = Variable(
+    "air_temperature_at_half_levels", "K", ("half_level",), bounds=(130, 360), standard_name="air_temperature"
+)
+UPWELLING_LONGWAVE = Variable(
+    "upwelling_longwave_flux_in_air",
+    "W m-2",
+    ("half_level",),
+    bounds=(0, 1500),
+    standard_name="upwelling_longwave_flux_in_air",
+)
+DOWNWELLING_LONGWAVE = Variable(
+    "downwelling_longwave_flux_in_air",
+    "W m-2",
+    ("half_level",),
+    bounds=(0, 1500),
+    standard_name="downwelling_longwave_flux_in_air",
+)
+NET_LONGWAVE_FLUX = Variable(
+    "net_downward_longwave_flux_in_air", "W m-2", ("half_level",), standard_name="net_downward_longwave_flux_in_air"
+)
+LONGWAVE_HEATING = Variable(
+    "tendency_of_air_temperature_due_to_longwave_heating",
+    "K day-1",
+    ("level",),
+    standard_name="tendency_of_air_temperature_due_to_longwave_heating",
+)
