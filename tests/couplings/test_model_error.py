@@ -25,14 +25,14 @@ from mechlearn.couplings.embedded.model_error import (
 )
 from mechlearn.couplings.embedded.unknown_model import alternate, interpolated
 from mechlearn.descent import Descent
-from mechlearn.learners.convolutional import Convolutional
+from mechlearn.learners.convolution import Convolution
 from mechlearn.mechanisms.flow.lorenz96 import QUANTITY, Lorenz96
 from mechlearn.parameters import set_parameters
 
 SIZE, CYCLES, COUNT = 8, 4, 24
 TRUE, WRONG = Lorenz96(size=SIZE), set_parameters(Lorenz96(size=SIZE), {"forcing": 5.0})
 HOW = Descent(epochs=30, batch_size=8, learning_rate=1e-2)
-local = partial(Convolutional, filters=2, hidden=(), width=3, descent=HOW)
+local = partial(Convolution, width=2, kernels=(3, 1), bilinear=True, descent=HOW)
 
 
 def system(step: Model) -> Assimilation:
@@ -101,8 +101,8 @@ def test_a_model_of_which_nothing_is_known_is_learned_by_turns(world):
 def test_the_mechanism_stays_as_it_is_and_silence_changes_nothing(world):
     truth, _ = world
     untaught = corrected(WRONG, local)
-    silent = jax.tree.map(jnp.zeros_like, untaught.learner.layers)
-    quiet = eqx.tree_at(lambda c: c.learner.layers, untaught, silent)
+    silent = jax.tree.map(jnp.zeros_like, untaught.learner.weights)
+    quiet = eqx.tree_at(lambda c: c.learner.weights, untaught, silent)
     state = {"atmospheric_quantity": truth[3]}
     np.testing.assert_array_equal(quiet(state)["atmospheric_quantity"], WRONG(state)["atmospheric_quantity"])
     nothing = Unmoved((QUANTITY,), {"atmospheric_quantity": jnp.zeros(SIZE)})

@@ -1,9 +1,9 @@
-"""The convolutional network on a periodic grid."""
+"""The convolutional network on a periodic grid, and convolutions as products of matrices."""
 
 import itertools
 import math
 from collections.abc import Sequence
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 import equinox as eqx
 import jax
@@ -21,13 +21,17 @@ class Convolution(Learner):
 
     `a_0 = scaled fields; a_k(s) = gelu(sum_r W_k(r) a_{k-1}(s + r) + b_k)`, one layer for each of `kernels`, which are
     the widths of the surroundings (odd); the last is linear. Kernels (5, 1, 1) make a local network of patches of
-    five, (5, 3, 3) let the layers look further. With a `block` of n, n cells along each axis are first gathered into
-    one (their values side by side), so that the network works on the coarser grid and tells the places within a block
-    apart. All variables have the same one or two axes.
+    five, (5, 3, 3) let the layers look further. `width` is the number of channels between them, or one for each.
+    With a `block` of n, n cells along each axis are first gathered into one (their values side by side), so that the
+    network works on the coarser grid and tells the places within a block apart. `bilinear` makes the first layer
+    `[a, b c]` of three convolutions, with no activation: products of neighbours make an advection term exact.
+    All variables have the same one or two axes; a single example may have any number of places along them.
 
-    Raises `ValueError` for variables with other axes, a kernel that is even, or a grid that blocks do not fill.
+    Raises `ValueError` for variables with other axes, a kernel that is even, widths that do not stand between the
+    kernels, or a grid that blocks do not fill.
 
-    Source: LeCun et al. (1998), doi:10.1109/5.726791.
+    Source: LeCun et al. (1998), doi:10.1109/5.726791; bilinear: Brajard et al. (2020), doi:10.1016/j.jocs.2020.101171,
+    whose network is `width=(24, 37), kernels=(5, 5, 1), bilinear=True, activation="relu"`.
 
         >>> height, rate = Variable("height", "m", ("y", "x")), Variable("rate", "m s-1", ("y", "x"))
         >>> Convolution([height], [rate], width=4)({"height": jnp.ones((8, 8))})["rate"].shape
@@ -41,6 +45,8 @@ class Convolution(Learner):
     entering: Scaling
     leaving: Scaling
     block: int = eqx.field(static=True)
+    bilinear: bool = eqx.field(static=True)
+    activation: Literal["gelu", "relu"] = eqx.field(static=True)
     descent: Descent = eqx.field(static=True)
     sequential: ClassVar[bool] = False
 
@@ -49,31 +55,46 @@ class Convolution(Learner):
         inputs: Sequence[Variable],
         outputs: Sequence[Variable],
         *,
-        width: int = 32,
+        width: int | Sequence[int] = 32,
         kernels: Sequence[int] = (5, 3, 1),
         block: int = 1,
+        bilinear: bool = False,
+        activation: Literal["gelu", "relu"] = "gelu",
         key: PRNGKeyArray | None = None,
         descent: Descent = Descent(learning_rate=2e-3, batch_size=16),
     ):
         axes = on_one_grid(inputs, outputs, "Convolution")
         if not kernels or any(size % 2 == 0 for size in kernels):
             raise ValueError(f"Convolution needs odd kernels, which have a middle; got {tuple(kernels)}")
+        widths = [width] * (len(kernels) - 1) if isinstance(width, int) else list(width)
+        if len(widths) != len(kernels) - 1 or (bilinear and not widths):
+            raise ValueError(f"Convolution needs a width between any two of {len(kernels)} kernels; got {widths}")
         self.inputs, self.outputs, self.block, self.descent = tuple(inputs), tuple(outputs), block, descent
+        self.bilinear, self.activation = bilinear, activation
         cells = block**axes
-        sizes = [len(self.inputs) * cells, *[width] * (len(kernels) - 1), len(self.outputs) * cells]
+        leaving = [*widths, len(self.outputs) * cells]
+        entering = [len(self.inputs) * cells, *widths]
+        if bilinear:
+            leaving[0], entering[1] = 3 * widths[0], 2 * widths[0]
         keys = jax.random.split(jax.random.key(0) if key is None else key, len(kernels))
-        shapes = [(size,) * axes + pair for size, pair in zip(kernels, itertools.pairwise(sizes), strict=True)]
+        shapes = [((k,) * axes + pair) for k, pair in zip(kernels, zip(entering, leaving, strict=True), strict=True)]
         self.weights = tuple(_drawn(shape, k) for shape, k in zip(shapes, keys, strict=True))
-        self.offsets = tuple(jnp.zeros(size) for size in sizes[1:])
+        self.offsets = tuple(jnp.zeros(size) for size in leaving)
         self.entering, self.leaving = Scaling(self.inputs), Scaling(self.outputs)
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         require(fields, self.inputs, "Convolution")
         active = gathered(self.entering.pack(fields), self.block)
         *first, last = zip(self.weights, self.offsets, strict=True)
-        for weight, offset in first:
-            active = jax.nn.gelu(convolved(active, weight) + offset)
+        for place, (weight, offset) in enumerate(first):
+            active = self._active(convolved(active, weight) + offset, place)
         return self.leaving.unpack(scattered(convolved(active, last[0]) + last[1], self.block))
+
+    def _active(self, made: Array, place: int) -> Array:
+        if self.bilinear and place == 0:
+            plain, one, other = jnp.split(made, 3, axis=-1)
+            return jnp.concatenate([plain, one * other], axis=-1)
+        return (jax.nn.relu if self.activation == "relu" else jax.nn.gelu)(made)
 
     def standardise(self, inputs: Fields, targets: Fields) -> Self:
         scales = self.entering.seen(inputs), self.leaving.seen(targets)
@@ -83,20 +104,31 @@ class Convolution(Learner):
         return taught(self, inputs, targets, key=key)
 
 
-def convolved(field: Array, weight: Array) -> Array:
-    """`sum_r W(r) a(s + r)` around a periodic grid: field (..., channel), weight (..., channel, channel out).
+def neighbours(field: Array, kernel: Sequence[int], *, apart: int = 1, edge: Literal["wrap", "edge"] = "wrap") -> list:
+    """A field as every neighbour sees it: one shifted copy for each place of a kernel along the first axes.
+
+    The neighbours stand `apart` cells from each other; beyond its edge the field goes on periodically ("wrap") or as
+    it ended ("edge").
+
+        >>> [seen.tolist() for seen in neighbours(jnp.array([1.0, 2.0, 3.0]), (3,))]
+        [[3.0, 1.0, 2.0], [1.0, 2.0, 3.0], [2.0, 3.0, 1.0]]
+    """
+    beyond = [(apart * (size // 2),) * 2 for size in kernel] + [(0, 0)] * (field.ndim - len(kernel))
+    around = jnp.pad(field, beyond, mode=edge)
+    offsets = itertools.product(*(range(0, apart * size, apart) for size in kernel))
+    return [around[tuple(slice(o, o + n) for o, n in zip(at, field.shape, strict=False))] for at in offsets]
+
+
+def convolved(field: Array, weight: Array, *, apart: int = 1, edge: Literal["wrap", "edge"] = "wrap") -> Array:
+    """`sum_r W(r) a(s + r)`: field (*grid, channel), weight (*kernel, channel, channel out); edges as `neighbours`.
 
     >>> convolved(jnp.array([[1.0], [0.0], [0.0]]), jnp.array([[[1.0]], [[0.0]], [[2.0]]]))[:, 0].tolist()
     [0.0, 1.0, 2.0]
     """
-    if all(size == 1 for size in weight.shape[:-2]):
-        return field @ weight.reshape(weight.shape[-2:])
     *kernel, _, leaving = weight.shape
-    around = jnp.pad(field, [*((size // 2, size // 2) for size in kernel), (0, 0)], mode="wrap")
-    offsets = itertools.product(*(range(size) for size in kernel))
     # Neighbours side by side and one product: XLA's own convolution is several times slower inside a loop.
-    views = [around[tuple(slice(o, o + n) for o, n in zip(at, field.shape, strict=False))] for at in offsets]
-    return jnp.concatenate(views, axis=-1) @ weight.reshape(-1, leaving)
+    seen = neighbours(field, kernel, apart=apart, edge=edge) if math.prod(kernel) > 1 else [field]
+    return jnp.concatenate(seen, axis=-1) @ weight.reshape(-1, leaving)
 
 
 def gathered(field: Array, block: int) -> Array:

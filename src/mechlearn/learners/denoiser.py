@@ -1,6 +1,7 @@
 """The convolutional denoiser, which stands for what images look like."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import ClassVar, Self
 
 import equinox as eqx
@@ -10,23 +11,25 @@ from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from ..core import Fields, Learner, Variable, require
 from ..descent import Descent, descend
+from .convolution import convolved, gathered, scattered
 from .examples import usable
 
 
 class Denoiser(Learner):
     """A network that takes the noise out of an image: it says what the noise is, and that is subtracted.
 
-    `D(v) = v - s R(v / s)`, s the `level` (standard deviation) of the noise, R `depth` convolutions of 3 by 3 points,
-    which stand wider apart towards the middle layer, with `width` channels and relu between. The kernels of the first
-    have the sum 0, so that a constant added to the image is added to the answer; one network taught on images of many
-    contrasts in noise of level 1 serves every level.
+    `D(v) = v - s R(v / s)`, s the `level` (standard deviation) of the noise, R `depth` convolutions of 3 by 3 cells,
+    with `width` channels and relu between, where a cell holds `block` by `block` points side by side. The kernels of
+    the first have the sum 0, so that a constant added to the image is added to the answer; one network taught on
+    images of many contrasts in noise of level 1 serves every level.
     The last two axes of the variable are the image; those before (bands) are denoised one by one, with a level each
     if it has their shape. `lipschitz` bounds how much R may stretch (each layer by its largest singular
     value), which plug-and-play needs to be sure of its convergence: Ryu et al. (2019), theorem 2.
 
     Raises `ValueError` for anything but one variable, read and given, with at least two axes.
 
-    Source: Zhang et al. (2017), doi:10.1109/TIP.2017.2662206, arXiv:1704.03264; Ryu et al. (2019), arXiv:1905.05406.
+    Source: Zhang et al. (2017), doi:10.1109/TIP.2017.2662206; cells of points: Zhang et al. (2018),
+    doi:10.1109/TIP.2018.2839891; Ryu et al. (2019), arXiv:1905.05406.
 
         >>> image = Variable("image", "1", ("row", "column"))
         >>> Denoiser([image], [image], level=0.1)({"image": jnp.ones((8, 8))})["image"].shape
@@ -38,6 +41,7 @@ class Denoiser(Learner):
     kernels: tuple[Array, ...]
     biases: tuple[Array, ...]
     level: ArrayLike
+    block: int = eqx.field(static=True)
     lipschitz: float | None = eqx.field(static=True)
     descent: Descent = eqx.field(static=True)
     sequential: ClassVar[bool] = False
@@ -47,24 +51,25 @@ class Denoiser(Learner):
         inputs: Sequence[Variable],
         outputs: Sequence[Variable],
         *,
-        width: int = 16,
-        depth: int = 5,
+        width: int = 32,
+        depth: int = 6,
+        block: int = 2,
         level: ArrayLike = 1.0,
         lipschitz: float | None = None,
         key: PRNGKeyArray | None = None,
         descent: Descent = Descent(epochs=5, batch_size=16, learning_rate=3e-3, patience=0),
     ):
         self.inputs, self.outputs = _one_image(inputs, outputs)
-        sizes = [1, *[width] * (depth - 1), 1]
+        sizes = [block**2, *[width] * (depth - 1), block**2]
         keys = jax.random.split(jax.random.key(0) if key is None else key, depth)
         self.kernels = tuple(
-            jax.random.normal(k, (after, before, 3, 3)) * (2 / (9 * before)) ** 0.5
-            for before, after, k in zip(sizes, sizes[1:], keys, strict=False)
+            jax.random.normal(k, (3, 3, *pair)) * (2 / (9 * pair[0])) ** 0.5
+            for pair, k in zip(pairwise(sizes), keys, strict=True)
         )
         # Before it is taught it finds next to no noise.
         self.kernels = (*self.kernels[:-1], 0.1 * self.kernels[-1])
         self.biases = tuple(jnp.zeros(after) for after in sizes[1:])
-        self.level, self.lipschitz, self.descent = level, lipschitz, descent
+        self.level, self.block, self.lipschitz, self.descent = level, block, lipschitz, descent
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         require(fields, self.inputs, "Denoiser")
@@ -77,19 +82,26 @@ class Denoiser(Learner):
 
     def noise(self, image: Array) -> Array:
         """R: the noise of level 1 in an image (..., row, column)."""
-        active = image.reshape(-1, *image.shape[-2:], 1)
-        kernels = self.kernels[0] - self.kernels[0].mean((2, 3), keepdims=True), *self.kernels[1:]
+        rows, columns = image.shape[-2:]
+        beyond = [(0, 0), *((0, -side % self.block) for side in (rows, columns)), (0, 0)]
+        whole = jnp.pad(image.reshape(-1, rows, columns, 1), beyond, mode="edge")
+        return jax.vmap(self._noise)(whole)[:, :rows, :columns, 0].reshape(image.shape)
+
+    def _noise(self, image: Array) -> Array:
+        kernels = self.kernels[0] - self.kernels[0].mean((0, 1, 2)), *self.kernels[1:]
         if self.lipschitz is not None:
             share = self.lipschitz ** (1 / len(kernels))
             kernels = tuple(kernel * share / jnp.maximum(stretch(kernel), share) for kernel in kernels)
+        active = gathered(image, self.block)
         for place, (kernel, bias) in enumerate(zip(kernels, self.biases, strict=True)):
-            reach = 1 + min(place, len(kernels) - 1 - place)
-            active = convolved(jax.nn.relu(active) if place else active, kernel, reach) + bias
-        return active.reshape(image.shape)
+            active = convolved(jax.nn.relu(active) if place else active, kernel, edge="edge") + bias
+        return scattered(active, self.block)
 
     def facing(self, variable: Variable, level: ArrayLike) -> Self:
         """The same network for another image, with noise of another level."""
-        new = Denoiser([variable], [variable], level=level, lipschitz=self.lipschitz, descent=self.descent)
+        new = Denoiser(
+            [variable], [variable], level=level, block=self.block, lipschitz=self.lipschitz, descent=self.descent
+        )
         return eqx.tree_at(lambda d: (d.kernels, d.biases), new, (self.kernels, self.biases))
 
     def fit(self, inputs: Fields, targets: Fields, *, key: PRNGKeyArray) -> Self:
@@ -106,25 +118,15 @@ def misfit(denoiser: Denoiser, batch: tuple[Fields, Fields], key: PRNGKeyArray |
     return jnp.sum(error**2) / jnp.maximum(jnp.sum(seen), 1)
 
 
-def convolved(images: Array, kernel: Array, reach: int) -> Array:
-    """Images (image, row, column, channel) under a kernel (out, in, 3, 3) of points `reach` apart, edges repeated."""
-    rows, columns = images.shape[1:3]
-    padded = jnp.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="edge")
-    # One product of matrices: a convolution whose kernels have a batch axis (replicas) is slow on processors.
-    starts = (0, reach, 2 * reach)
-    around = [padded[:, i : i + rows, j : j + columns] for i in starts for j in starts]
-    return jnp.concatenate(around, axis=-1) @ kernel.transpose(2, 3, 1, 0).reshape(-1, kernel.shape[0])
-
-
 def stretch(kernel: Array, grid: int = 16) -> Array:
     """The largest singular value of a convolution on a periodic image, by its transfer matrices on a grid.
 
     Sedghi et al. (2019), arXiv:1805.10408.
 
-        >>> round(float(stretch(jnp.zeros((1, 1, 3, 3)).at[0, 0].set(1 / 9))), 4)
+        >>> round(float(stretch(jnp.full((3, 3, 1, 1), 1 / 9))), 4)
         1.0
     """
-    transfer = jnp.fft.fft2(kernel, (grid, grid)).transpose(2, 3, 0, 1)
+    transfer = jnp.fft.fft2(kernel, (grid, grid), axes=(0, 1))
     return jnp.max(jnp.linalg.svd(transfer, compute_uv=False))
 
 

@@ -1,6 +1,5 @@
 """A learner of single numbers, set to look at the surroundings of every place of a periodic grid."""
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -10,10 +9,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from ..core import Fields, Learner, Variable, require
 from ..descent import Descent
+from .convolution import neighbours
 from .examples import on_one_grid, usable
 from .mlp import MLP
 
@@ -74,8 +74,9 @@ class Patches(Learner):
         """The values around every place, each named by its neighbour, along one axis of places."""
         made = {}
         for variable in self.inputs:
-            for place, window in enumerate(windows(jnp.asarray(fields[variable.name]), self.reach)):
-                made[f"{variable.name}_{place}"] = window.ravel()
+            field = jnp.asarray(fields[variable.name])
+            for place, seen in enumerate(neighbours(field, (2 * self.reach + 1,) * field.ndim)):
+                made[f"{variable.name}_{place}"] = seen.ravel()
         return made
 
     def _drawn(self, inputs: Fields, targets: Fields, key: PRNGKeyArray) -> tuple[Fields, Fields]:
@@ -84,17 +85,6 @@ class Patches(Learner):
         chosen = jnp.sort(jax.random.choice(key, total, (min(self.most, total),), replace=False))
         seen = jax.vmap(self._examples)(samples.inputs)
         return tuple({name: jnp.ravel(x)[chosen] for name, x in part.items()} for part in (seen, samples.targets))  # pyright: ignore
-
-
-def windows(field: Array, reach: int) -> list[Array]:
-    """A periodic field as every neighbour within reach sees it: the field shifted, one array a neighbour.
-
-    >>> [w.tolist() for w in windows(jnp.array([1.0, 2.0, 3.0]), 1)]
-    [[3.0, 1.0, 2.0], [1.0, 2.0, 3.0], [2.0, 3.0, 1.0]]
-    """
-    around = jnp.pad(field, reach, mode="wrap")
-    offsets = itertools.product(range(2 * reach + 1), repeat=field.ndim)
-    return [around[tuple(slice(o, o + n) for o, n in zip(at, field.shape, strict=True))] for at in offsets]
 
 
 def example() -> dict:

@@ -25,9 +25,9 @@ class Corrected(Model):
 
     Raises `ValueError` when the learner gives what is no correction of a state.
 
-        >>> from mechlearn.learners.convolutional import Convolutional
+        >>> from mechlearn.learners.convolution import Convolution
         >>> from mechlearn.mechanisms.flow.lorenz96 import Lorenz96
-        >>> corrected(Lorenz96(), Convolutional).state
+        >>> corrected(Lorenz96(), Convolution).state
         ('atmospheric_quantity',)
     """
 

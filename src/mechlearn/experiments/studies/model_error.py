@@ -24,7 +24,7 @@ from ...couplings.embedded.model_error import (
     taught_through_windows,
 )
 from ...descent import Descent
-from ...learners.convolutional import Convolutional
+from ...learners.convolution import Convolution
 from ...mechanisms.flow.lorenz96 import QUANTITY, Lorenz96
 from ...mechanisms.flow.lorenz96_two_scale import Lorenz96TwoScale
 from ...parameters import set_parameters
@@ -134,7 +134,8 @@ def _taught(
 ) -> tuple[Corrected, float]:
     """The learner after the increments, and after the windows, and the share of the increments that it explains."""
     how = Descent(epochs=4 * epochs, batch_size=64, learning_rate=3e-3)
-    make = partial(Convolutional, filters=filters, hidden=(2 * filters,), descent=how, key=key)
+    layers = {"width": (filters, 2 * filters), "kernels": (5, 5, 1), "bilinear": True, "activation": "relu"}
+    make = partial(Convolution, **layers, descent=how, key=key)
     starts, ends = path[:-1, 0], path[1:, 0]
     reached = jax.vmap(lambda x: ahead(step, x, cycles)[-1])(starts)
     increments = (ends - reached) / cycles
@@ -177,7 +178,7 @@ def _score(method: str, metric: str, value: float, seconds: float) -> Score:
         value,
         "1",
         "embedded" if own else "",
-        "convolutional" if own else "",
+        "convolution" if own else "",
         "flow.lorenz96",
         QUANTITY.name,
         seconds=seconds,

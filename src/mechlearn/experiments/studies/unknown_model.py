@@ -18,7 +18,7 @@ from ...couplings.embedded.model_error import Corrected, Unmoved, ahead, correct
 from ...couplings.embedded.unknown_model import Turn, alternate
 from ...descent import Descent
 from ...evaluation.lyapunov import dimension, lyapunov_exponents
-from ...learners.convolutional import Convolutional
+from ...learners.convolution import Convolution
 from ...mechanisms.flow.lorenz96 import QUANTITY, Lorenz96
 from ..study import Findings, Score
 
@@ -57,7 +57,8 @@ def study(
 
     how = Descent(epochs=epochs, batch_size=128, learning_rate=2e-3, patience=0)
     nothing = Unmoved((QUANTITY,), {QUANTITY.name: jnp.zeros(size)})
-    untaught = corrected(nothing, partial(Convolutional, key=keys[1]))
+    network = partial(Convolution, width=(24, 37), kernels=(5, 5, 1), bilinear=True, activation="relu", key=keys[1])
+    untaught = corrected(nothing, network)
     options = {"turns": turns, "members": members, "key": keys[2], "how": how}
     began, scores, last, curves = time.perf_counter(), [], None, {}
     for turn, last in enumerate(alternate(system, untaught, EnKFN(), seen[1 : steps + 1], **options)):
