@@ -20,7 +20,7 @@ ROOMS = [
     {"core"},
     {"parameters", "variables", "freshwater", "spectral_bands", "soundings"},
     {"compose", "along", "forecast", "heat_exchange", "hypsography", "planck"},
-    {"descent", "parameter_sets", "radiative_transfer", "longwave"},
+    {"descent", "parameter_sets", "radiative_transfer", "longwave", "moist_air"},
     {"mechanisms", "laws", "learners", "solvers", "assimilation"},
     {"couplings"},
     {"data"},

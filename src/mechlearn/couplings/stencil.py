@@ -53,19 +53,21 @@ def checked(offsets: Sequence[int]) -> tuple[int, ...]:
     return tuple(offsets)
 
 
-def in_place_of(part: Model, learner: Untaught, neighbours: Sequence[int] = (0,)) -> tuple[Model, str]:
+def in_place_of(part: Model, learner: Untaught, neighbours: Sequence[int] | None = (0,)) -> tuple[Model, str]:
     """A learner with the inputs and outputs of a sub-process, and the path at which it sits in what is returned.
 
-    Where the sub-process answers along an axis, one learner serves every place and sees its `neighbours`.
+    Where the sub-process answers along an axis, one learner serves every place and sees its `neighbours`; without
+    (None) the learner takes whole fields.
 
     Raises `ValueError` for a sub-process that answers along several axes.
     """
     dims = sorted({dim for variable in part.outputs for dim in variable.dims})
-    if not dims:
+    if neighbours is None or not dims:
         return learner(part.inputs, part.outputs), ""
     if len(dims) > 1:
         raise ValueError(
-            f"{type(part).__name__} answers along {dims}; one learner serves one axis: give a model of all"
+            f"{type(part).__name__} answers along {dims}; one learner serves one axis: give a learner of whole fields, "
+            "with neighbours=None"
         )
     varying, offsets = tuple(v for v in part.inputs if dims[0] in v.dims), checked(neighbours)
     around = Neighbours(varying, offsets)

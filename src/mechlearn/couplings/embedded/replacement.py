@@ -123,14 +123,15 @@ def offline(
     *,
     joint: str = "evaporation",
     taught_by: Literal["mechanism", "observations"] = "mechanism",
-    neighbours: Sequence[int] = (0,),
+    neighbours: Sequence[int] | None = (0,),
 ) -> System:
     """Put a learner in the place of one sub-process, taught alone by examples and never within the time loop.
 
     `taught_by` the mechanism it is an emulator: the examples are what the sub-process was given and answered along the
     host's own trajectory. Taught by observations it is an enhancer: the examples are the observed inputs and outputs of
     the sub-process itself, such as the pseudo-observations of a finer model. A sub-process that answers along an axis
-    is replaced by one learner at every place, which sees its `neighbours`.
+    is replaced by one learner at every place, which sees its `neighbours`, or with `neighbours=None` by one learner of
+    whole fields, such as `learners.dense`.
 
     Raises `ValueError` for a mechanism that is no roll-out or forecast, or a joint it does not have.
 
@@ -164,7 +165,7 @@ def online(
     *,
     joint: str = "evaporation",
     taught_by: Literal["mechanism", "observations"] = "mechanism",
-    neighbours: Sequence[int] = (0,),
+    neighbours: Sequence[int] | None = (0,),
 ) -> System:
     """Put a learner in the place of one sub-process, taught as `offline` does, then online through the time loop.
 
