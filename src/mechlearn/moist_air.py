@@ -1,5 +1,6 @@
 """Moist air: how much vapour it can hold, and what rises through it."""
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike
 
@@ -25,6 +26,7 @@ def layer_mass(half_level_pressure: ArrayLike) -> Array:
     return -jnp.diff(jnp.asarray(half_level_pressure)) / GRAVITY
 
 
+@jax.jit
 def saturation_humidity(temperature: ArrayLike, pressure: ArrayLike) -> Array:
     """The specific humidity (1) of saturated air of a temperature in K at a pressure in Pa, at most 1.
 
@@ -36,6 +38,7 @@ def saturation_humidity(temperature: ArrayLike, pressure: ArrayLike) -> Array:
     return vapour / jnp.maximum(dry, vapour)
 
 
+@jax.jit
 def parcel_temperature(temperature: Array, humidity: Array, start: Array, pressure: Array) -> Array:
     """The temperature (K) of air that rises from `start` to each `pressure` (Pa), its water falling out.
 
@@ -50,9 +53,7 @@ def parcel_temperature(temperature: Array, humidity: Array, start: Array, pressu
     vapour_pressure = 0.01 * start * humidity / (WATER_TO_AIR + (1 - WATER_TO_AIR) * humidity)  # hPa
     condensing = 2840 / (3.5 * jnp.log(temperature) - jnp.log(jnp.maximum(vapour_pressure, 1e-3)) - 4.805) + 55
     warmth = jnp.log(temperature / start**KAPPA) + LATENT_HEAT * humidity / (HEAT_CAPACITY * condensing)
-    rising = dry
-    for _ in range(6):
-        rising = rising - _excess(rising, pressure, warmth)
+    rising = jax.lax.fori_loop(0, 6, lambda _, t: t - _excess(t, pressure, warmth), dry)
     return jnp.maximum(rising, dry)
 
 

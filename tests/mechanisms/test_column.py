@@ -13,8 +13,7 @@ from mechlearn.couplings.embedded.replacement import Answer
 from mechlearn.laws.flux_balance import FluxBalance
 from mechlearn.longwave import STEFAN_BOLTZMANN
 from mechlearn.mechanisms.convection.betts_miller import BettsMiller
-from mechlearn.mechanisms.flow.column import AirColumn, standard_grid, sunshine
-from mechlearn.mechanisms.flow.radiative_convective import BALANCES, RadiativeConvective
+from mechlearn.mechanisms.flow.column import BALANCES, AirColumn, RadiativeConvective, standard_grid, sunshine
 from mechlearn.mechanisms.radiation.grey_longwave import GreyLongwave
 from mechlearn.moist_air import HEAT_CAPACITY, LATENT_HEAT, layer_mass, saturation_humidity
 from mechlearn.parameters import set_parameters

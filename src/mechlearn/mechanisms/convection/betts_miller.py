@@ -62,6 +62,7 @@ class BettsMiller(Model):
         return {v.name: value for v, value in zip(self.outputs, made, strict=True)}
 
 
+@jax.jit
 def convecting(buoyant: Array) -> Array:
     """The layers from the ground to the top of the lowest run of buoyant ones.
 
@@ -74,6 +75,7 @@ def convecting(buoyant: Array) -> Array:
     return jax.lax.cummax(rising.astype(jnp.int32), reverse=True) > 0
 
 
+@jax.jit
 def _changes(warming: Array, vapour: Array, reference: Array, weight: Array) -> tuple[Array, Array, Array]:
     """By how much each layer is to warm (kg K m-2) and moisten (kg m-2), and what rains (kg m-2)."""
     air = jnp.maximum(jnp.sum(weight), 1.0)

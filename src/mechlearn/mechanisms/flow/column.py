@@ -19,7 +19,8 @@ from ...variables import (
     SURFACE_TEMPERATURE,
 )
 from .._joints import ask, read_by
-from .radiative_convective import FLUXES, TRANSPORT, RadiativeConvective
+from ._radiative_convective import BALANCES as BALANCES
+from ._radiative_convective import FLUXES, TRANSPORT, RadiativeConvective
 
 ENTHALPY_CHANGE = Variable("enthalpy_change", "W m-2", long_name="change of heat in air, its vapour and the ocean")
 ENERGY_INPUT = Variable("net_energy_input", "W m-2", long_name="net radiation at the top, and what winds bring")
@@ -137,14 +138,15 @@ def sunshine(latitude: float, days: ArrayLike, seconds: float = 10800.0) -> dict
 
 
 def example() -> dict[str, Any]:
-    """Enthalpy changes by what comes in at the top."""
-    column = example_column() | {"toa_incoming_shortwave_flux": jnp.array(0.0)}
-    column |= {"cosine_of_solar_zenith_angle": jnp.array(0.0), "heat_transport_convergence": jnp.array(10.0)}
-    model = AirColumn(RadiativeConvective(mixed_layers=1), levels=4)
+    """Noon in warm, dry air without ozone: all but what is thrown back reaches the ground, and nothing rains."""
+    column = example_column() | {"toa_incoming_shortwave_flux": jnp.array(600.0)}
+    column |= {"cosine_of_solar_zenith_angle": jnp.array(0.5), "heat_transport_convergence": jnp.array(10.0)}
+    column |= {"air_temperature_profile": jnp.array([303.0, 302.0, 302.0, 306.0])}
+    column |= {name: jnp.zeros(4) for name in ("specific_humidity", "mole_fraction_of_ozone_in_air")}
     return {
-        "model": model,
+        "model": AirColumn(RadiativeConvective(mixed_layers=1), levels=4),
         "inputs": column,
-        "published": {"toa_net_downward_shortwave_flux": 0.0},
-        "tolerance": 1e-4,
+        "published": {"surface_net_downward_shortwave_flux": 420.0, "precipitation_heat_flux": 0.0},
+        "tolerance": 1e-5,
         "source": "by hand",
     }

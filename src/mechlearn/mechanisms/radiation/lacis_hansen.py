@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
@@ -58,6 +59,7 @@ class LacisHansen(Model):
         return {"net_downward_shortwave_flux_in_air": fields["toa_incoming_shortwave_flux"] * net}
 
 
+@jax.jit
 def above(amount: Array) -> Array:
     """What lies above each half level, from what each layer holds.
 
@@ -67,6 +69,7 @@ def above(amount: Array) -> Array:
     return jnp.concatenate([jnp.cumsum(amount[::-1])[::-1], jnp.zeros(1)])
 
 
+@jax.jit
 def taken_by_vapour(amount: ArrayLike) -> Array:
     """The share of the sun's flux that an amount of vapour absorbs (cm of water, scaled by pressure).
 
@@ -77,6 +80,7 @@ def taken_by_vapour(amount: ArrayLike) -> Array:
     return 2.9 * y / ((1 + 141.5 * y) ** 0.635 + 5.925 * y)
 
 
+@jax.jit
 def taken_by_ozone(amount: ArrayLike) -> Array:
     """The share of the sun's flux that an amount of ozone absorbs (cm at 0 degC and 1 atm), visible and ultraviolet.
 
