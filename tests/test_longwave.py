@@ -11,7 +11,7 @@ from mechlearn.soundings import GRAVITY
 
 def test_air_as_warm_as_the_ground_sends_up_what_the_ground_does(float64):
     depth, same = jnp.array([0.001, 0.3, 2.0, 60.0, 1e-9]), 7.0
-    up, down = fluxes(depth, jnp.full(5, same), jnp.full(6, same), jnp.asarray(same), 0.9)
+    up, down = fluxes(depth, *[jnp.full(5, same)] * 3, jnp.asarray(same), 0.9)
     above = np.concatenate([np.cumsum(np.asarray(depth)[::-1])[::-1], [0.0]])
     np.testing.assert_allclose(down, same * -np.expm1(-above), rtol=1e-12)
     below = np.concatenate([[0.0], np.cumsum(depth)])
@@ -25,7 +25,7 @@ def test_a_source_linear_in_optical_depth_is_solved_exactly_by_any_layers(float6
         tau = np.asarray(edges)[::-1]
         half = 100.0 + 30.0 * tau
         middle, b = 0.5 * (half[1:] + half[:-1]), 30.0
-        _, down = fluxes(jnp.asarray(-np.diff(tau)), jnp.asarray(middle), jnp.asarray(half), jnp.asarray(0.0), 1.0)
+        _, down = fluxes(jnp.asarray(-np.diff(tau)), *map(jnp.asarray, (middle, half[:-1], half[1:])), jnp.asarray(0.0), 1.0)
         np.testing.assert_allclose(down, half - b - (100.0 - b) * np.exp(-tau), rtol=2e-5, atol=1e-4)
 
 

@@ -38,22 +38,23 @@ FLUXES = (UPWELLING_LONGWAVE, DOWNWELLING_LONGWAVE, NET_LONGWAVE_FLUX, LONGWAVE_
 STEFAN_BOLTZMANN = 5.670374419e-8  # W m-2 K-4
 HEAT_CAPACITY = 3.5 * DRY_AIR  # J kg-1 K-1, of dry air at constant pressure
 SECONDS = 86400.0  # of a day
+SECONDS_OF_HEATING = SECONDS * GRAVITY / HEAT_CAPACITY  # K day-1 from W m-2 over Pa
 
 
 def fluxes(
-    optical_depth: Array, source: Array, half_source: Array, surface_source: Array, emissivity: ArrayLike
+    optical_depth: Array, source: Array, below: Array, above: Array, surface_source: Array, emissivity: ArrayLike
 ) -> tuple[Array, Array]:
     """What layers that absorb and do not scatter send up and down along one slant path, at every half level.
 
     `I' = t I + S`, `t = exp(-tau)`, with the source linear in tau between half levels, bent to the layer's own:
     `S = (1 - t) B_out + 2 f (B - B_out)`, `f = (1 - t) / tau - t`. `optical_depth` is along the path, (level, ...),
-    as is `source`; `half_source` (half_level, ...), `surface_source` (...): the ground emits `e B` and reflects
-    `1 - e`. Sources and answers in the same units.
+    as are the `source` of the layer's middle and those `below` and `above` it; `surface_source` (...): the ground
+    emits `e B` and reflects `1 - e`. Sources and answers (half_level, ...) in the same units.
 
     Clough, Iacono & Moncet (1992), doi:10.1029/92JD01419.
 
-        >>> up, down = fluxes(jnp.array([[0.5]]), jnp.ones((1, 1)), jnp.ones((2, 1)), jnp.ones(1), 1.0)
-        >>> round(float(down[0, 0]), 4), round(float(up[1, 0]), 4)
+        >>> up, down = fluxes(jnp.array([0.5]), jnp.ones(1), jnp.ones(1), jnp.ones(1), jnp.asarray(1.0), 1.0)
+        >>> round(float(down[0]), 4), round(float(up[1]), 4)
         (0.3935, 1.0)
     """
     passing = jnp.exp(-optical_depth)
@@ -61,17 +62,17 @@ def fluxes(
     thin = optical_depth < 1e-2
     thick = jnp.where(thin, 1.0, optical_depth)
     bend = 2 * jnp.where(thin, optical_depth * (0.5 - optical_depth / 3), taken / thick - passing)
-    falling = taken * half_source[:-1] + bend * (source - half_source[:-1])
-    rising = taken * half_source[1:] + bend * (source - half_source[1:])
+    falling = taken * below + bend * (source - below)
+    rising = taken * above + bend * (source - above)
 
     def through(entering: Array, layer: tuple[Array, Array]) -> tuple[Array, Array]:
         leaving = layer[0] * entering + layer[1]
         return leaving, leaving
 
-    ground, below = jax.lax.scan(through, jnp.zeros_like(surface_source), (passing, falling), reverse=True)
+    ground, down = jax.lax.scan(through, jnp.zeros_like(surface_source), (passing, falling), reverse=True)
     sent = emissivity * surface_source + (1 - emissivity) * ground
-    _, above = jax.lax.scan(through, sent, (passing, rising))
-    return jnp.concatenate([sent[None], above]), jnp.concatenate([below, jnp.zeros_like(sent)[None]])
+    _, up = jax.lax.scan(through, sent, (passing, rising))
+    return jnp.concatenate([sent[None], up]), jnp.concatenate([down, jnp.zeros_like(sent)[None]])
 
 
 def heating(half_level_pressure: ArrayLike, net_downward: ArrayLike) -> Array:
@@ -80,9 +81,8 @@ def heating(half_level_pressure: ArrayLike, net_downward: ArrayLike) -> Array:
     >>> heating([1e5, 9e4], [-60.0, -70.0]).round(3).tolist()
     [-0.843]
     """
-    kept = jnp.diff(jnp.asarray(net_downward))
-    mass = -jnp.diff(jnp.asarray(half_level_pressure)) / GRAVITY
-    return SECONDS / HEAT_CAPACITY * kept / jnp.maximum(mass, 1e-6)
+    kept, deep = jnp.diff(jnp.asarray(net_downward)), -jnp.diff(jnp.asarray(half_level_pressure))
+    return SECONDS_OF_HEATING * kept / jnp.maximum(deep, 1e-5)
 
 
 def answer(half_level_pressure: Array, upwelling: Array, downwelling: Array) -> Fields:
@@ -93,17 +93,17 @@ def answer(half_level_pressure: Array, upwelling: Array, downwelling: Array) -> 
 
 
 def at_half_levels(pressure: Array, half_level_pressure: Array, temperature: Array) -> Array:
-    """The temperature between levels, in K: linear in ln p, carried on by half a layer at both ends.
+    """The temperature between levels, in K: linear in ln p, and carried on in p by half a layer at both ends.
 
     >>> at_half_levels(jnp.array([9e4, 7e4]), jnp.array([1e5, 8e4, 6e4]), jnp.array([290.0, 280.0])).round(1).tolist()
-    [294.2, 285.3, 273.9]
+    [295.0, 285.3, 275.0]
     """
-    log, half = jnp.log(pressure), jnp.log(jnp.maximum(half_level_pressure, 0.05 * pressure[-1]))
+    log, half = jnp.log(pressure), jnp.log(half_level_pressure[1:-1])
     slope = jnp.diff(temperature) / jnp.diff(log)
-    middle = temperature[:-1] + slope * (half[1:-1] - log[:-1])
-    first = temperature[:1] + slope[:1] * (half[:1] - log[:1])
-    last = temperature[-1:] + slope[-1:] * (half[-1:] - log[-1:])
-    return jnp.concatenate([first, middle, last])
+    middle = temperature[:-1] + slope * (half - log[:-1])
+    ends = jnp.diff(temperature)[jnp.array([0, -1])] / jnp.diff(pressure)[jnp.array([0, -1])]
+    first, last = (temperature[i] + ends[i] * (half_level_pressure[i] - pressure[i]) for i in (0, -1))
+    return jnp.concatenate([first[None], middle, last[None]])
 
 
 def example_column() -> dict[str, Array]:
