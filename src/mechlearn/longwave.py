@@ -47,32 +47,38 @@ def fluxes(
     """What layers that absorb and do not scatter send up and down along one slant path, at every half level.
 
     `I' = t I + S`, `t = exp(-tau)`, with the source linear in tau between half levels, bent to the layer's own:
-    `S = (1 - t) B_out + 2 f (B - B_out)`, `f = (1 - t) / tau - t`. `optical_depth` is along the path, (level, ...),
-    as are the `source` of the layer's middle and those `below` and `above` it; `surface_source` (...): the ground
-    emits `e B` and reflects `1 - e`. Sources and answers (half_level, ...) in the same units.
+    `S = (1 - t) B_out + 2 f (B - B_out)`, `f = (1 - t) / tau - t`. `optical_depth` is along the path, (level, point),
+    as are the `source` of the layer's middle and those `below` and `above` it; `surface_source` (point): the ground
+    emits `e B` and reflects `1 - e`. The answers (half_level,) are summed over the points, in the sources' units.
 
     Clough, Iacono & Moncet (1992), doi:10.1029/92JD01419.
 
-        >>> up, down = fluxes(jnp.array([0.5]), jnp.ones(1), jnp.ones(1), jnp.ones(1), jnp.asarray(1.0), 1.0)
+        >>> up, down = fluxes(jnp.array([[0.5]]), *[jnp.ones((1, 1))] * 3, jnp.ones(1), 1.0)
         >>> round(float(down[0]), 4), round(float(up[1]), 4)
         (0.3935, 1.0)
     """
-    passing = jnp.exp(-optical_depth)
-    taken = -jnp.expm1(-optical_depth)
-    thin = optical_depth < 1e-2
-    thick = jnp.where(thin, 1.0, optical_depth)
-    bend = 2 * jnp.where(thin, optical_depth * (0.5 - optical_depth / 3), taken / thick - passing)
+    passing, taken, bend = through(optical_depth)
     falling = taken * below + bend * (source - below)
     rising = taken * above + bend * (source - above)
 
-    def through(entering: Array, layer: tuple[Array, Array]) -> tuple[Array, Array]:
+    def cross(entering: Array, layer: tuple[Array, Array]) -> tuple[Array, Array]:
         leaving = layer[0] * entering + layer[1]
-        return leaving, leaving
+        return leaving, leaving.sum(axis=-1)
 
-    ground, down = jax.lax.scan(through, jnp.zeros_like(surface_source), (passing, falling), reverse=True)
+    ground, down = jax.lax.scan(cross, jnp.zeros_like(surface_source), (passing, falling), reverse=True)
     sent = emissivity * surface_source + (1 - emissivity) * ground
-    _, up = jax.lax.scan(through, sent, (passing, rising))
-    return jnp.concatenate([sent[None], up]), jnp.concatenate([down, jnp.zeros_like(sent)[None]])
+    _, up = jax.lax.scan(cross, sent, (passing, rising))
+    return jnp.append(sent.sum(), up), jnp.append(down, 0.0)
+
+
+def through(optical_depth: Array) -> tuple[Array, Array, Array]:
+    """What a layer lets pass, what it takes, and `2 ((1 - t) / tau - t)`; by series where it is thin."""
+    passing = jnp.exp(-optical_depth)
+    thin = optical_depth < 1e-2
+    depth = jnp.where(thin, 1.0, optical_depth)
+    few = jnp.where(thin, optical_depth, 0.0)
+    taken = jnp.where(thin, few * (1 - few * (0.5 - few * (1 / 6 - few / 24))), 1 - passing)
+    return passing, taken, 2 * jnp.where(thin, few * (0.5 - few * (1 / 3 - few / 8)), taken / depth - passing)
 
 
 def heating(half_level_pressure: ArrayLike, net_downward: ArrayLike) -> Array:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import netCDF4
 import numpy as np
 
-from ..mechanisms.radiation._rrtmgp import UNIT, Minor, RRTMGP
+from ..mechanisms.radiation._rrtmgp import RRTMGP, UNIT, Minor
 from . import registry
 from .fields import DataError
 
@@ -45,13 +45,23 @@ def rrtmgp(points: int = 256, *, path: str | Path | None = None) -> RRTMGP:
     return _rrtmgp(Path(path).read_bytes())
 
 
-def _table(name: str) -> bytes:
-    within = f"rrtmgp/optics/rrtmgp_data/{name}"
+def found() -> bool:
+    """Whether the tables of RRTMGP are on this machine."""
+    return _installed() is not None or registry.locate("rrtmgp_wheel") is not None
+
+
+def _installed() -> Path | None:
     package = importlib.util.find_spec("rrtmgp")
-    if package is not None and package.submodule_search_locations:
-        return Path(package.submodule_search_locations[0]).parent.joinpath(within).read_bytes()
+    places = package.submodule_search_locations if package is not None else None
+    return Path(places[0]) if places else None
+
+
+def _table(name: str) -> bytes:
+    within, installed = f"optics/rrtmgp_data/{name}", _installed()
+    if installed is not None:
+        return (installed / within).read_bytes()
     with zipfile.ZipFile(registry.fetch("rrtmgp_wheel")) as archive:
-        return archive.read(within)
+        return archive.read(f"rrtmgp/{within}")
 
 
 def _rrtmgp(content: bytes) -> RRTMGP:

@@ -1,4 +1,4 @@
-"""Columns for long-wave radiation: RFMIP's with their reference fluxes, and columns to teach with, drawn around others."""
+"""Columns for long-wave radiation: RFMIP's with their reference fluxes, and columns to teach with."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ from .fields import DataError, few
 HALF, LEVEL = "air_pressure_at_half_levels", "air_pressure"
 # What the well mixed gases of a teaching column are drawn from, evenly in their logarithm, in dry air.
 DRAWN = {"carbon_dioxide": (120e-6, 2600e-6), "methane": (300e-9, 3600e-9), "nitrous_oxide": (150e-9, 550e-9)}
-SHAKEN = {"temperature": (3.0, 3.0), "humidity": (0.4, 0.5), "ozone": (0.2, 0.2)}  # of the column, of each of 4 bumps
+SHAKEN = {"temperature": (5.0, 5.0), "humidity": (0.6, 0.8), "ozone": (0.3, 0.3)}  # at most: whole, each of 4 bumps
 TOP = (0.5, 40.0)  # Pa, of the uppermost half level
 
 Columns = dict[str, np.ndarray]
@@ -83,9 +83,10 @@ def teaching(
 ) -> Columns:
     """Columns drawn around those of several sets, each set equally often, on grids of levels drawn anew for each.
 
-    An anchor is shaken as a whole and by four bumps in ln p (temperature, ln humidity up to saturation, ln ozone), its
-    ground made warmer or colder than the air; above its top it follows one of AFGL's standard atmospheres. Half levels
-    run from its ground to between 0.5 and 40 Pa, unevenly. The well mixed gases are drawn evenly in their logarithm.
+    An anchor is shaken, more or less wildly, as a whole and by four bumps in ln p (temperature, ln humidity up to
+    saturation, ln ozone), its ground made warmer or colder than the air; above its top it follows one of AFGL's
+    standard atmospheres. Half levels run from its ground to between 0.5 and 40 Pa, unevenly. The well mixed gases are
+    drawn evenly in their logarithm.
 
     Raises `DataError` for a set that does not exist or is not on this machine.
     """
@@ -106,7 +107,8 @@ def _drawn(draw: np.random.Generator, anchors: Atmospheres, standards: Atmospher
     half = _grid(draw, anchors.pressure[one, 0], levels)
     pressure = 0.5 * (half[1:] + half[:-1])
     both = np.concatenate([pressure, half])
-    bumps = {name: _bumps(draw, both, *size) for name, size in SHAKEN.items()}
+    wild = draw.uniform()
+    bumps = {name: _bumps(draw, both, wild * whole, wild * each) for name, (whole, each) in SHAKEN.items()}
     warm = _carried(anchors, standards, one, other, "temperature", both) + bumps["temperature"]
     warm = np.clip(warm, 150.0, 330.0)
     humidity = np.exp(_carried(anchors, standards, one, other, "specific_humidity", both) + bumps["humidity"])
@@ -137,7 +139,7 @@ def _grid(draw: np.random.Generator, ground: float, levels: int) -> np.ndarray:
 def _bumps(draw: np.random.Generator, pressure: np.ndarray, whole: float, each: float) -> np.ndarray:
     log = np.log(pressure)
     made = np.full_like(pressure, draw.normal(0, whole))
-    for centre, width in zip(draw.uniform(0.0, 11.6, 4), draw.uniform(0.2, 1.5, 4), strict=True):
+    for centre, width in zip(draw.uniform(0.0, 11.6, 4), draw.uniform(0.3, 1.5, 4), strict=True):
         made += draw.normal(0, each) * np.exp(-0.5 * ((log - centre) / width) ** 2)
     return made
 

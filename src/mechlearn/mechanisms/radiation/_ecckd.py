@@ -19,8 +19,8 @@ TABLE = "ecckd_lw_climate_fsck32.npz"
 class ECCKD(GasOptics):
     """A k-distribution of the full spectrum after Hogan & Matricardi (2022), doi:10.1029/2022MS003033.
 
-    `tau = n (k_0 + sum_i k_i x_i)`: n moles of air per m2, x_i mole fractions (of methane and nitrous oxide: above those
-    in the background k_0), coefficients in m2 mol-1 by temperature and pressure, of water vapour by its amount too.
+    `tau = n (k_0 + sum_i k_i x_i)`: n moles of air per m2, x_i mole fractions (methane's and nitrous oxide's less
+    those in the background k_0), coefficients in m2 mol-1 by temperature and pressure, of water vapour by its amount too.
     """
 
     mixed: Array  # (temperature * pressure, gas, point): the background first, then `names`
@@ -61,7 +61,7 @@ class ECCKD(GasOptics):
 
     def black(self, temperature: Array) -> Array:
         """The black-body flux of each point, W m-2: linear between entries, in proportion below the first."""
-        first, step, _ = self.planck_temperature
+        first = self.planck_temperature[0]
         low, share = place(temperature, *self.planck_temperature)
         share = share[..., None]
         cold = jnp.minimum(temperature / first, 1.0)[..., None]
@@ -76,7 +76,7 @@ def ecckd() -> ECCKD:
 
 
 def made_of(table: dict[str, np.ndarray]) -> ECCKD:
-    """The gas optics from the variables of one of ecCKD's files, by their names there, `_molar_absorption_coeff` off."""
+    """The gas optics from the variables of one of ecCKD's files, by the gases' names there."""
     chosen = {**SHORT, **RELATIVE}
     mixed = np.stack([table["composite"], *(table[name] for name in chosen)], axis=2)
     logs = {name: np.log(table[name].astype(float)) for name in ("pressure", "h2o_mole_fraction")}

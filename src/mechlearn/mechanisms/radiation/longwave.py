@@ -68,8 +68,8 @@ class Longwave(Model):
     the ground up; any number of them. A column that runs down is turned, and its answer with it.
 
     `optics` is by default ecCKD's "climate" model of 32 points, which comes with this package (water vapour, ozone,
-    carbon dioxide, methane, nitrous oxide, two CFCs); `data.gas_optics.rrtmgp()` reads those of RRTMGP. Water vapour and
-    ozone are profiles; `gases` are well mixed, and those named in `given` are inputs `mole_fraction_of_..._in_air`.
+    carbon dioxide, methane, nitrous oxide, two CFCs); `data.gas_optics.rrtmgp()` reads those of RRTMGP. Water vapour
+    and ozone are profiles; `gases` are well mixed, and those named in `given` are inputs `mole_fraction_of_..._in_air`.
     With `half_levels` "given" the temperature between levels is an input, else it is drawn through those of the levels.
 
     Raises `ValueError` for a number of paths, a gas or a choice of half levels that is not known.
@@ -77,7 +77,7 @@ class Longwave(Model):
 
         >>> made = Longwave()(example_column())
         >>> round(float(made["upwelling_longwave_flux_in_air"][-1]))
-        234
+        253
     """
 
     optics: GasOptics = eqx.field(default_factory=ecckd)
@@ -120,7 +120,7 @@ class Longwave(Model):
         rising = falling = jnp.zeros(())
         for secant, weight in zip(*PATHS[self.paths], strict=True):
             up, down = fluxes(secant * seen.depth, *seen[1:], fields["surface_emissivity"])
-            rising, falling = rising + weight * up.sum(axis=-1), falling + weight * down.sum(axis=-1)
+            rising, falling = rising + weight * up, falling + weight * down
         return answer(air.half_level_pressure, rising, falling)
 
     def air(self, fields: Fields) -> Air:
