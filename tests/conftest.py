@@ -1,12 +1,20 @@
-"""What every test shares: repeatable numbers, a warm compiler, and the folder of real data."""
+"""What every test shares: repeatable numbers, a quick compiler, and the folder of real data."""
 
+import gc
 import itertools
 import os
 from pathlib import Path
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+# Tests compile thousands of small functions and run each a few times: code is made quickly, not made quick.
+QUICK_TO_COMPILE = (
+    "--xla_cpu_multi_thread_eigen=false",
+    "--xla_backend_optimization_level=0",
+    "--xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_parallel_codegen_split_count=1",
+)
+os.environ["XLA_FLAGS"] = " ".join((*QUICK_TO_COMPILE, os.environ.get("XLA_FLAGS", "")))
 
 import hypothesis
 import jax
@@ -25,16 +33,29 @@ from mechlearn.variables import RUNOFF
 # A numpy callback inside a compiled function can wait for itself where there is a single core.
 jax.config.update("jax_cpu_enable_async_dispatch", False)
 jax.config.update("jax_compilation_cache_dir", str(Path(platformdirs.user_cache_dir("mechlearn")) / "compiled-tests"))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, max_examples=25)
 hypothesis.settings.load_profile("repeatable")
 
 
+def pytest_collection_finish(session):
+    """What the imports left stays: the collector need not look at it again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
 def pytest_runtest_teardown(item, nextitem, ran=itertools.count(1)):
-    """Forget what was compiled from time to time: a process may hold only so many pieces of memory."""
-    if next(ran) % 60 == 0:
+    """Forget what was compiled when it has grown to some gigabytes: a function holds four pieces of memory, 1.5 MB."""
+    if next(ran) % 20 == 0 and pieces_of_memory() > 8_000:
         jax.clear_caches()
+
+
+def pieces_of_memory() -> int:
+    """How many pieces of memory this process holds, where the system tells (Linux allows 65,530)."""
+    maps = Path("/proc/self/maps")
+    return len(maps.read_bytes().splitlines()) if maps.exists() else 0
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def test_increments_tell_the_forcing_that_a_model_lacks(world, uncorrected):
 
 def test_weights_are_found_inside_the_windows(world, uncorrected):
     truth, observed = world
-    learned = online(system(corrected(WRONG, local)), truth[0], 0.5 * jnp.eye(SIZE), observed, doubt=0.03)
+    learned = online(system(corrected(WRONG, local)), truth[0], 0.5 * jnp.eye(SIZE), observed, doubt=0.02)
     assert of(learned.system.step, truth) < 0.6 * of(WRONG, truth)
     assert error(learned.path, truth) < 0.8 * error(uncorrected, truth)
 
