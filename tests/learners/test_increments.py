@@ -1,0 +1,53 @@
+"""Increments: what is taught of what changes, families and what is conserved."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from mechlearn.core import Variable
+from mechlearn.learners.increments import Increments
+from mechlearn.learners.polynomial import Polynomial
+
+A, B, C = GASES = [Variable(name, "1e-9", bounds=(0, float("inf"))) for name in "abc"]
+DRAW = {name: jax.random.uniform(jax.random.key(n), (64,)) + 0.1 for n, name in enumerate("abc")}
+
+
+def line(inputs, outputs):
+    return Polynomial(inputs, outputs, degree=1)
+
+
+def test_what_hardly_changes_is_taught_by_its_change():
+    """Of 1e4 parts one in 1e4 goes: a line finds the change, where the whole leaves rounding alone."""
+    before = {"a": 1e4 + DRAW["a"], "b": DRAW["b"]}
+    after = {"a": before["a"] - before["b"]}
+    taught = Increments([A, B], [A], learner=line, changing=["a"]).fit(before, after, key=jax.random.key(0))
+    change = jax.vmap(taught.learner)(before)["change_of_a"]
+    np.testing.assert_allclose(change, -before["b"], atol=2e-3)
+
+
+def test_a_family_is_shared_out_and_atoms_are_kept():
+    """Two of a and one of c hold what is conserved; whatever is learned, none of it is lost."""
+    after = {"a": 0.3 * (DRAW["a"] + DRAW["b"]), "b": 0.7 * (DRAW["a"] + DRAW["b"]), "c": DRAW["c"]}
+    made = Increments(GASES, GASES, learner=line, families=[["a", "b"]], conserved=[{"a": 2, "c": 1}])
+    taught = made.fit(DRAW, after, key=jax.random.key(0))
+    found = jax.vmap(taught)(DRAW)
+    np.testing.assert_allclose(2 * found["a"] + found["c"], 2 * DRAW["a"] + DRAW["c"], rtol=1e-6)
+    alone = Increments(GASES, GASES, learner=line, families=[["a", "b"]]).fit(DRAW, after, key=jax.random.key(0))
+    parted = jax.vmap(alone)(DRAW)
+    np.testing.assert_allclose(parted["a"] / parted["b"], 3 / 7, rtol=1e-4)
+    np.testing.assert_allclose(parted["a"] + parted["b"], DRAW["a"] + DRAW["b"], rtol=1e-4)
+
+
+def test_an_answer_stays_within_its_bounds():
+    taught = Increments([A], [A], learner=line, changing=["a"])
+    taught = taught.fit({"a": DRAW["a"]}, {"a": jnp.zeros(64)}, key=jax.random.key(0))
+    assert float(taught({"a": jnp.asarray(0.01)})["a"]) >= 0
+
+
+@pytest.mark.parametrize(
+    "options", [{"changing": ["d"]}, {"families": [["a", "b"], ["b", "c"]]}, {"conserved": [{"d": 1}]}]
+)
+def test_what_is_not_there_before_and_after_is_refused(options):
+    with pytest.raises(ValueError, match="inputs and outputs"):
+        Increments(GASES, GASES, learner=line, **options)
