@@ -28,7 +28,8 @@ def test_what_hardly_changes_is_taught_by_its_change():
 
 def test_a_family_is_shared_out_and_atoms_are_kept():
     """Two of a and one of c hold what is conserved; whatever is learned, none of it is lost."""
-    after = {"a": 0.3 * (DRAW["a"] + DRAW["b"]), "b": 0.7 * (DRAW["a"] + DRAW["b"]), "c": DRAW["c"]}
+    total = DRAW["a"] + DRAW["b"]
+    after = {"a": 0.3 * total, "b": 0.7 * total, "c": DRAW["c"]}
     made = Increments(GASES, GASES, learner=line, families=[["a", "b"]], conserved=[{"a": 2, "c": 1}])
     taught = made.fit(DRAW, after, key=jax.random.key(0))
     found = jax.vmap(taught)(DRAW)

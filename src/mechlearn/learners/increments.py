@@ -16,24 +16,27 @@ from .mlp import MLP
 from .polynomial import Polynomial
 from .scaling import clip
 
+FREE, LEAST = (-float("inf"), float("inf")), 1e-6
+
 
 class Increments(Learner):
     """Another learner, told of some outputs by how much they change, of families what the sum does and who has what.
 
-    Outputs carry the names of inputs. One of those `changing` is `y = x + d`, d learned; of a family of them
-    `y_i = s_i (x_1 + .. + x_n + d)`, the change d and the shares s_i learned; all others are learned as they are.
-    What is `conserved`, numbers w of each of some outputs, is then kept by one factor: `sum w y = sum w x`. Answers
-    stay within their bounds.
+    Outputs carry the names of inputs. One of those `changing` is `y = x + d`, d learned. A family has a sum
+    `X = x_1 + .. + x_n` and shares `s_i = x_i / X`: `y_i = (s_i + e_i) (X + d)`, the changes d and e_i learned. All
+    other outputs are learned as they are. What is `conserved`, numbers w of each of some outputs, is then kept by one
+    factor: `sum w y = sum w x`. The learner inside also sees the shares, and of inputs named `logarithmic` the
+    logarithm instead (1e-6 at least). Answers stay within their bounds.
 
     Raises `ValueError` for what is no output that is an input too, or stands in several families.
 
     Source: Keller & Evans (2019), doi:10.5194/gmd-12-1209-2019, who predict changes of what lives long, concentrations
-    of what does not, and NOx as a family; the factor is ours.
+    of what does not, and NOx as a family with its partition; changes of shares and the factor are ours.
 
         >>> pair = [Variable(name, "1e-9", bounds=(0, float("inf"))) for name in ("no", "no2")]
         >>> told = Increments(pair, pair, families=[["no", "no2"]])
         >>> [v.name for v in told.learner.outputs]
-        ['change_of_no_no2', 'share_of_no']
+        ['change_of_no_no2', 'change_of_share_of_no']
     """
 
     inputs: tuple[Variable, ...] = eqx.field(static=True)
@@ -42,6 +45,7 @@ class Increments(Learner):
     changing: tuple[str, ...] = eqx.field(static=True)
     families: tuple[tuple[str, ...], ...] = eqx.field(static=True)
     conserved: tuple[tuple[tuple[str, float], ...], ...] = eqx.field(static=True)
+    logarithmic: tuple[str, ...] = eqx.field(static=True)
     sequential: ClassVar[bool] = False
 
     def __init__(
@@ -53,6 +57,7 @@ class Increments(Learner):
         changing: Sequence[str] = (),
         families: Sequence[Sequence[str]] = (),
         conserved: Sequence[Mapping[str, float]] = (),
+        logarithmic: Sequence[str] = (),
     ):
         self.inputs, self.outputs = tuple(distinct(inputs, "Increments")), tuple(distinct(outputs, "Increments"))
         members = [name for family in families for name in family]
@@ -67,11 +72,12 @@ class Increments(Learner):
                 f"Increments: {sorted(set(counted) - both) or members} must be inputs and outputs, and in one family; "
                 f"both are {', '.join(sorted(both)) or 'none'}"
             )
-        self.learner = learner(self.inputs, self._told())
+        self.logarithmic = tuple(logarithmic)
+        self.learner = learner(self._shown(), self._told())
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         require(fields, self.inputs, "Increments")
-        told = self.learner({v.name: fields[v.name] for v in self.inputs}, key=key)
+        told = self.learner(self._seen(fields), key=key)
         made = {name: value for name, value in told.items() if name in named(self.outputs)}
         made |= {name: fields[name] + told[f"change_of_{name}"] for name in self.changing}
         for family in self.families:
@@ -83,22 +89,40 @@ class Increments(Learner):
         return made
 
     def standardise(self, inputs: Fields, targets: Fields) -> Self:
-        return eqx.tree_at(lambda m: m.learner, self, self.learner.standardise(inputs, self._lessons(inputs, targets)))
+        return eqx.tree_at(
+            lambda m: m.learner, self, self.learner.standardise(self._seen(inputs), self._lessons(inputs, targets))
+        )
 
     def fit(self, inputs: Fields, targets: Fields, *, key: PRNGKeyArray) -> Self:
         samples = usable(self, inputs, targets)
         lessons = self._lessons(samples.inputs, samples.targets)
-        return eqx.tree_at(lambda m: m.learner, self, self.learner.fit(samples.inputs, lessons, key=key))
+        return eqx.tree_at(lambda m: m.learner, self, self.learner.fit(self._seen(samples.inputs), lessons, key=key))
+
+    def _shown(self) -> list[Variable]:
+        """What the learner inside reads."""
+        shown = [replace(v, name=_seen_as(v.name, self.logarithmic), bounds=FREE) for v in self.inputs]
+        return shown + [
+            Variable(f"share_of_{name}", "1", (), (0, 1)) for family in self.families for name in family[:-1]
+        ]
+
+    def _seen(self, fields: Fields) -> Fields:
+        seen: Fields = {}
+        for v in self.inputs:
+            value = fields[v.name]
+            seen[_seen_as(v.name, self.logarithmic)] = (
+                jnp.log(jnp.maximum(value, LEAST)) if v.name in self.logarithmic else value
+            )
+        return seen | {f"share_of_{name}": share for family in self.families for name, share in _shares(family, fields)}
 
     def _told(self) -> list[Variable]:
         """What the learner inside answers."""
-        known, free = named(self.outputs), (-float("inf"), float("inf"))
+        known = named(self.outputs)
         members = {name for family in self.families for name in family}
         told = [v for name, v in known.items() if name not in members and name not in self.changing]
-        told += [replace(known[name], name=f"change_of_{name}", bounds=free) for name in self.changing]
+        told += [replace(known[name], name=f"change_of_{name}", bounds=FREE) for name in self.changing]
         for family in self.families:
-            told.append(replace(known[family[0]], name=_change_of(family), bounds=free))
-            told += [Variable(f"share_of_{name}", "1", known[name].dims, (0, 1)) for name in family[:-1]]
+            told.append(replace(known[family[0]], name=_change_of(family), bounds=FREE))
+            told += [Variable(f"change_of_share_of_{name}", "1") for name in family[:-1]]
         return told
 
     def _lessons(self, inputs: Fields, targets: Fields) -> Fields:
@@ -107,15 +131,28 @@ class Increments(Learner):
         for family in self.families:
             before, after = (sum(one[name] for name in family) for one in (inputs, targets))
             lessons[_change_of(family)] = after - before
-            lessons |= {f"share_of_{name}": targets[name] / jnp.maximum(after, 1e-30) for name in family[:-1]}
+            pairs = zip(_shares(family, inputs), _shares(family, targets), strict=True)
+            lessons |= {f"change_of_share_of_{name}": share - first for (name, first), (_, share) in pairs}
         return lessons
 
 
 def _parted(family: tuple[str, ...], fields: Fields, told: Fields) -> Fields:
     total = jnp.maximum(sum(fields[name] for name in family) + told[_change_of(family)], 0.0)
-    shares: list[Array] = [told[f"share_of_{name}"] for name in family[:-1]]
+    shares: list[Array] = [
+        jnp.clip(share + told[f"change_of_share_of_{name}"], 0.0, 1.0) for name, share in _shares(family, fields)
+    ]
     shares.append(jnp.maximum(1.0 - sum(shares), 0.0))
     return {name: total * share / sum(shares) for name, share in zip(family, shares, strict=True)}
+
+
+def _shares(family: tuple[str, ...], fields: Fields) -> list[tuple[str, Array]]:
+    """The shares of all members but the last."""
+    total = sum(fields[name] for name in family)
+    return [(name, fields[name] / jnp.maximum(total, LEAST)) for name in family[:-1]]
+
+
+def _seen_as(name: str, logarithmic: tuple[str, ...]) -> str:
+    return f"logarithm_of_{name}" if name in logarithmic else name
 
 
 def _change_of(family: tuple[str, ...]) -> str:
@@ -123,12 +160,12 @@ def _change_of(family: tuple[str, ...]) -> str:
 
 
 def example() -> dict:
-    """Two gases that turn into each other, as much as the sun wills, and a little of both that is lost."""
+    """Two gases that turn into each other, as much as the sun wills, and a little of both is lost."""
     air = [Variable(name, "1e-9", bounds=(0, float("inf"))) for name in ("nitrogen_monoxide", "nitrogen_dioxide")]
     sun = Variable("sun", "1", bounds=(0, 1))
     one, other, light = (jax.random.uniform(jax.random.key(n), (256,)) for n in range(3))
     left = 0.95 * (one + other)
-    share = 0.2 + 0.6 * light
+    share = 0.9 * one / (one + other) + 0.1 * light
     return {
         "learner": Increments(
             [*air, sun], air, learner=partial(Polynomial, degree=1), families=[[v.name for v in air]]

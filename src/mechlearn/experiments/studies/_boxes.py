@@ -13,6 +13,7 @@ from ...mechanisms.chemistry.box import EMISSIONS
 
 DAY = 72  # steps of 20 minutes
 STATIC = ("surface_air_pressure", "mixing_height", *(variable.name for variable in EMISSIONS))
+NO_EMISSION = 0.003, 1.5  # nmol m-2 s-1: from the open ocean to the means over industrial lands of some hundred km
 MOST_NORTHERN, DECLINATION = 60.0, 21.0  # degree; the sun in July
 
 
@@ -36,7 +37,7 @@ class Boxes(NamedTuple):
 
     @classmethod
     def drawn(cls, count: int, days: int, draw: np.random.Generator) -> "Boxes":
-        """Places from the equator to 60 degree north in July, clean to polluted, weather that lasts for days."""
+        """Places from the equator to 60 degree north in July, remote to polluted, in weather that lasts for days."""
         hour = (np.arange(days * DAY) + 0.5) * 24 / DAY
         latitude = draw.uniform(0, MOST_NORTHERN, (count, 1))
         turn, north, tilt = 2 * np.pi * (hour - 12) / 24, np.deg2rad(latitude), np.deg2rad(DECLINATION)
