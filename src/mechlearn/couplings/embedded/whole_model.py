@@ -1,5 +1,6 @@
 """Method 4, replacement: a learner in the place of a whole model, which steps on its own answers."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar
@@ -10,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
-from ...core import Fields, Model, Variable
+from ...core import Fields, Model, Variable, union
 from ...learners.whole import Whole
 from ...parameters import follow, replace_at
 from ..series import Untaught
@@ -110,6 +111,56 @@ def emulated(
     examples = {name: jnp.ravel(values) for name, values in around.items()}
     one = follow(everywhere, where).fit(examples, {rate.name: jnp.ravel(told)}, key=key)
     return AdamsBashforth(replace_at(everywhere, where, one), time_step)
+
+
+class Seasonal(Model):
+    """A step that knows the time of the year: two further states, an angle that goes round once in `year` steps.
+
+    `(c, s)' = (c cos a - s sin a, c sin a + s cos a)`, `a = 2 pi / year`. The step inside may read the cosine c and
+    the sine s of the angle, along the axis of its state like everything a network of fields sees. Scher & Messori
+    (2019), doi:10.5194/gmd-12-2797-2019, who tell a network the day of the year.
+    """
+
+    step: Model
+    year: float = eqx.field(static=True)
+
+    @property
+    def clock(self) -> tuple[Variable, ...]:
+        """The two states that keep the time."""
+        dims = next(v.dims for v in self.step.inputs if v.name in self.step.state)
+        return season(dims)
+
+    @property
+    def inputs(self) -> tuple[Variable, ...]:
+        return union(self.step.inputs, self.clock, where="Seasonal")
+
+    @property
+    def outputs(self) -> tuple[Variable, ...]:
+        return (*self.step.outputs, *self.clock)
+
+    @property
+    def state(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return (*self.step.state, *(variable.name for variable in self.clock))
+
+    def initial(self) -> dict[str, ArrayLike]:
+        start = self.step.initial()
+        like = next(iter(start.values()))
+        return {
+            **start,
+            **{v.name: jnp.full_like(like, value) for v, value in zip(self.clock, (1.0, 0.0), strict=True)},
+        }
+
+    def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
+        made = self.step({variable.name: fields[variable.name] for variable in self.step.inputs}, key=key)
+        cosine, sine = (fields[variable.name] for variable in self.clock)
+        turn = 2 * math.pi / self.year
+        later = cosine * math.cos(turn) - sine * math.sin(turn), cosine * math.sin(turn) + sine * math.cos(turn)
+        return {**made, **{variable.name: value for variable, value in zip(self.clock, later, strict=True)}}
+
+
+def season(dims: tuple[str, ...]) -> tuple[Variable, Variable]:
+    """The cosine and the sine of the time of the year, along some axes."""
+    return Variable("cosine_of_day_of_year", "1", dims), Variable("sine_of_day_of_year", "1", dims)
 
 
 class _Nothing(Model):
