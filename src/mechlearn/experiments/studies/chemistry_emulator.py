@@ -133,7 +133,7 @@ def _online(name: str, made: Fields, truth: Fields, *lengths: int) -> list[Score
     for day, gas in [(day, gas) for day in dict.fromkeys(lengths) for gas in ("ozone", "nitrogen_oxides")]:
         parts = (gas,) if gas == "ozone" else NOX
         part = slice((day - 1) * DAY, day * DAY)
-        found, wanted = (sum(np.asarray(run[one])[:, part] for one in parts) for run in (made, truth))
+        found, wanted = (np.sum([np.asarray(run[one])[:, part] for one in parts], axis=0) for run in (made, truth))
         error, split, count = found - wanted, f"day {day}", wanted.size
         values = {
             "bias": 100 * np.mean(error) / np.mean(wanted),

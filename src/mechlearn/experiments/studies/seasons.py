@@ -16,7 +16,7 @@ from ...couplings.embedded.whole_model import Seasonal, season
 from ...descent import Descent
 from ...evaluation.climate import histogram_distance, lost
 from ...forecast import Forecast
-from ...learners.convolutional import Convolutional
+from ...learners.convolution import Convolution
 from ...mechanisms.flow.lorenz96 import QUANTITY, Lorenz96
 from ..study import Findings, Score
 
@@ -50,7 +50,8 @@ def study(
     chaotic model. Scher & Messori (2019), doi:10.5194/gmd-12-2797-2019.
     """
     how = Descent(epochs=epochs, batch_size=128, learning_rate=3e-3, patience=0)
-    learner = partial(Convolutional, filters=filters, hidden=(hidden,), descent=how)
+    shape = {"width": (filters, hidden), "kernels": (5, 5, 1), "bilinear": True, "activation": "relu"}
+    learner = partial(Convolution, **shape, descent=how)
     cases = [("no seasons", size, 0.0, forcing, False), ("seasons", size, swing, forcing, False)]
     cases += [("seasons, day of year told", size, swing, forcing, True)]
     cases += [(f"{n} sectors, F = {f:g}", n, 0.0, f, False) for n, f in harder]
@@ -146,7 +147,7 @@ def _score(
     name: str, metric: str, value: float, split: str = "main", n: int = 1, seconds: float = float("nan")
 ) -> Score:
     units = {"valid_time": "time units"}.get(metric, "percent" if "swing" in metric else "1")
-    return Score(name, metric, float(value), units, "embedded", "convolutional", "flow.lorenz96", X, split, n, seconds)
+    return Score(name, metric, float(value), units, "embedded", "convolution", "flow.lorenz96", X, split, n, seconds)
 
 
 def _drawn(cycles: dict[str, np.ndarray], axes) -> None:

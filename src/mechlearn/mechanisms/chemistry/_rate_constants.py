@@ -88,6 +88,6 @@ def constants(laws: Sequence[Law], at: Air) -> Array:
         if form in (Arrhenius, Falloff, Photolysis):
             made.append(form(*np.asarray([laws[place] for place in places]).T).constant(at))
         else:
-            made.append(jnp.stack([laws[place](at) for place in places]))
+            made.append(jnp.stack([laws[place](at) for place in places]))  # pyright: ignore
         order += places
     return jnp.concatenate(made)[np.argsort(order)]
