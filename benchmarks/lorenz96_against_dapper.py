@@ -1,4 +1,4 @@
-"""Steps per second of Lorenz-96 against the package DAPPER: the same equations and scheme, double precision, one thread.
+"""Steps per second of Lorenz-96 against the package DAPPER: same equations and scheme, double precision, one thread.
 
 Claim: not slower than DAPPER's own `step` in a bare loop, for one member and for 100. mechlearn runs as a compiled
 scan, in double precision as DAPPER does and in single precision beside it; how far the two are apart after 20 steps is

@@ -51,6 +51,7 @@ FURTHER = {
         "components": 2,
     },
     "embedded.adjustment.static_parameters": {"attributes": ELEVATION, "learner": mlp},
+    "embedded.correction.corrected": {"learner": mlp},
     "embedded.guard.guarded": {"learner": mlp},
     "embedded.replacement.offline": {"learner": mlp},
     "embedded.replacement.online": {"learner": mlp},

@@ -119,6 +119,24 @@ def remembers(model: Model, where: str) -> bool:
     return bool(getattr(follow(model, where), "sequential", False))
 
 
+def over_further_axes(model: Model, given: Fields, answered: Fields) -> Fields:
+    """What a model says to samples along further axes, in front (time) or behind (place), as many as `answered` has."""
+    first = next(v for v in model.outputs if v.name in answered)
+    run: Callable = model
+    for _ in range(jnp.ndim(answered[first.name]) - len(first.dims) if model.inputs else 0):
+        run = _over_one_more(run, model.inputs)
+    return run({v.name: given[v.name] for v in model.inputs})
+
+
+def _over_one_more(run: Callable, inputs: Sequence[Variable]) -> Callable:
+    def mapped(fields: Fields) -> Fields:
+        further = {v.name: jnp.ndim(fields[v.name]) - len(v.dims) for v in inputs}
+        axes = {name: 0 if count == max(further.values()) else None for name, count in further.items()}
+        return jax.vmap(run, in_axes=(axes,))(fields)
+
+    return mapped
+
+
 def settled(mechanism: Model, where: str) -> Model:
     """A mechanism that may already teach others.
 

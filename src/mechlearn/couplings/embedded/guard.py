@@ -1,6 +1,6 @@
 """A guard: the learner answers inside the domain it was taught on, the original scheme everywhere else."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import ClassVar, Literal, Self
 
@@ -17,7 +17,7 @@ from ...forecast import Forecast
 from ...learners.examples import usable
 from ...learners.mlp import MLP
 from ...parameters import follow, replace_at
-from ..series import Untaught, bare, join
+from ..series import Untaught, bare, join, over_further_axes
 from .replacement import Tap, online
 from .replacement import offline as taught_alone
 
@@ -275,7 +275,7 @@ def guard(system: System, scheme: Model, *, joint: str, domain: Untaught = Domai
     def errors(model: Model, fields: Fields, observed: Fields) -> tuple[Fields, Fields]:
         given, answered = examples(model, fields, observed)
         part = follow(model, learned)
-        told = _answers(part, given, answered)
+        told = over_further_axes(part, given, answered)
         return given, {ERROR.name: _mean_error(part, told, answered)}
 
     lessons = Lesson(learned, examples, lesson.scale_only), Lesson(judged, errors)
@@ -303,24 +303,6 @@ def _unguarded(model: Model, at: str, path: str) -> Model:
     step = follow(model, "step.step" if at != path else "step")
     inside = replace_at(step, path.removeprefix("step."), follow(model, join(at, "learner")))
     return replace_at(model, "step", inside)
-
-
-def _answers(learner: Learner, given: Fields, answered: Fields) -> Fields:
-    """What a learner says to examples with further axes, in front (time) or behind (place)."""
-    first = learner.outputs[0]
-    run: Callable = learner
-    for _ in range(jnp.ndim(answered[first.name]) - len(first.dims)):
-        run = _over_one_more(run, learner.inputs)
-    return run({v.name: given[v.name] for v in learner.inputs})
-
-
-def _over_one_more(run: Callable, inputs: Sequence[Variable]) -> Callable:
-    def mapped(fields: Fields) -> Fields:
-        deepest = max(jnp.ndim(fields[v.name]) - len(v.dims) for v in inputs)
-        axes = {v.name: 0 if jnp.ndim(fields[v.name]) - len(v.dims) == deepest else None for v in inputs}
-        return jax.vmap(run, in_axes=(axes,))(fields)
-
-    return mapped
 
 
 def _mean_error(learner: Learner, told: Fields, answered: Fields) -> Array:

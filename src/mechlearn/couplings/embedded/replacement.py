@@ -146,7 +146,7 @@ def offline(
         joints = [name for name in vars(host.step) if isinstance(getattr(host.step, name), Model)]
         raise ValueError(f"{joint!r} is no joint of {type(host.step).__name__}; it has {', '.join(joints)}")
     taught, where = in_place_of(part, learner, neighbours)
-    heard = _overheard(overhear(host, joint), part) if taught_by == "mechanism" else _observed(host.step, part)
+    heard = listener(host, joint, taught_by)
 
     def examples(model: Model, fields: Fields, observed: Fields) -> tuple[Fields, Fields]:
         given, answered = heard(fields, observed)
@@ -178,6 +178,12 @@ def online(
     """
     first = offline(mechanism, learner, joint=joint, taught_by=taught_by, neighbours=neighbours)
     return System(first.model, first.terms, first.lessons, ("offline", "online"))
+
+
+def listener(host: Rollout | Forecast, joint: str, taught_by: Literal["mechanism", "observations"]) -> Callable:
+    """What tells of a sample (fields, observed) what a joint was given and what it should have answered."""
+    part = follow(host.step, joint)
+    return _overheard(overhear(host, joint), part) if taught_by == "mechanism" else _observed(host.step, part)
 
 
 def _overheard(teacher: Rollout | Forecast, part: Model) -> Callable:

@@ -133,6 +133,7 @@ def red(errors: ArrayLike) -> tuple[float, float]:
     return float(np.clip(np.sum(before * after) / np.sum(before**2), 0.0, 1.0)), float(np.sqrt(np.mean(each**2)))
 
 
+@eqx.filter_jit
 def told(part: Model, fields: Fields, name: str) -> Array:
     """What a sub-process answers to many samples along leading axes (run, time)."""
-    return jax.jit(jax.vmap(jax.vmap(lambda one: part(one)[name])))(fields)
+    return jax.vmap(jax.vmap(lambda one: part(one)[name]))(fields)

@@ -1,0 +1,176 @@
+"""One-scale Lorenz-96 with closures, each taught in its own way by runs that resolve both scales."""
+
+import time
+from dataclasses import dataclass
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ...core import Model, System
+from ...couplings.embedded.correction import corrected
+from ...couplings.embedded.guard import guard
+from ...couplings.embedded.replacement import offline, online, pseudo_observations
+from ...couplings.embedded.stochastic import OneOf, RedNoise, red, told
+from ...data.trajectories import Trajectories
+from ...descent import Descent, stack
+from ...forecast import Forecast
+from ...learners.mlp import MLP
+from ...learners.polynomial import Polynomial
+from ...mechanisms.flow.lorenz96 import Lorenz96
+from ...mechanisms.flow.lorenz96_two_scale import Lorenz96TwoScale
+from ...parameters import Parameter, follow, replace_at, set_parameters
+from ...training.ensemble_kalman import fit_ensemble_kalman
+from ...training.growing import fit_growing
+from ...training.offline import fit_offline
+
+X, U = "atmospheric_quantity", "subgrid_flux"
+STEP, FINE, SPIN_UP, PIECE = 0.02, 0.002, 5.0, 50
+AROUND = tuple(range(-3, 4))
+POLYNOMIAL, WIDE_POLYNOMIAL = "polynomial closure", "polynomial closure, wide examples"
+ORBIT, GUARDED_ORBIT = "network of one orbit", "network of one orbit, guarded"
+OFFLINE, ONLINE = "embedded.replacement.offline", "embedded.replacement.online"
+GUARDED, CORRECTED = "embedded.guard.guarded", "embedded.correction.corrected"
+KALMAN, KALMAN_POLYNOMIAL = "ensemble Kalman teaching", "polynomial closure, ensemble Kalman teaching"
+OPTIONS = {"joint": "closure", "taught_by": "observations"}
+
+
+def host(forcing: float) -> Lorenz96:
+    """The one-scale model of eight sectors, its forcing no unknown."""
+    return Lorenz96(
+        Parameter(jnp.asarray(forcing), "1", (-20.0, 40.0), "F: what drives every sector", fixed=True),
+        size=8,
+        time_step=STEP,
+    )
+
+
+def nature(
+    forcing: float, runs: int, units: float, key, *, spin_up: float = SPIN_UP, spread: float = 2.0
+) -> np.ndarray:
+    """Slow waves (run, time, 8) of the two-scale model after its spin-up, one state a step of the one-scale model.
+
+    The waves begin `spread` around 3; after a short spin-up of the ripples alone they are still on their way.
+    """
+    fine = set_parameters(Lorenz96TwoScale(time_step=FINE, steps=round(STEP / FINE)), {"forcing": forcing})
+    keys = jax.random.split(key)
+    slow, fast = jax.random.normal(keys[0], (runs, 8)), jax.random.normal(keys[1], (runs, 256))
+    settle = round(spin_up / STEP)
+
+    def run(x, y):
+        settled = Forecast(fine, settle, save_every=settle)(_start(x, y))
+        return Forecast(fine, round(units / STEP))(_start(settled[X][-1], settled["convective_quantity"][-1]))[X]
+
+    return np.asarray(jax.jit(jax.vmap(run))(3 + spread * slow, 0.1 * fast))
+
+
+def _start(x, y) -> dict:
+    return {f"initial_{X}": x, "initial_convective_quantity": y}
+
+
+def with_fluxes(model: Lorenz96, states: np.ndarray) -> dict[str, np.ndarray]:
+    """States, and the flux of each step that leads the one-scale model to the next of them."""
+    return {X: states[:, :-1], U: np.asarray(_implied(model, states[:, :-1], states[:, 1:]))}
+
+
+@eqx.filter_jit
+def _implied(model: Lorenz96, before, after):
+    one = lambda a, b: pseudo_observations(model, "closure", {X: a}, {X: b})[U]  # noqa: E731
+    return jax.vmap(jax.vmap(one))(before, after)
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What teaches: pieces of one orbit, the same with transients from far around, and both of what is held out."""
+
+    orbit: dict[str, np.ndarray]
+    wide: dict[str, np.ndarray]
+    held_out: dict[str, np.ndarray]
+    unseen: dict[str, np.ndarray]
+
+    @classmethod
+    def of(cls, model: Lorenz96, truth: np.ndarray, transients: np.ndarray) -> "Lessons":
+        """The last fifth of the runs, and of the transients, is held out."""
+        (orbit, unseen), (far, other) = (_parted(with_fluxes(model, states)) for states in (truth, transients))
+        return cls(_cut(orbit), _cut(orbit, far), _cut(unseen, other), unseen)
+
+
+def _parted(series: dict[str, np.ndarray]) -> tuple[dict, dict]:
+    last = max(1, len(series[X]) // 5)
+    return {n: v[:-last] for n, v in series.items()}, {n: v[-last:] for n, v in series.items()}
+
+
+def _cut(*several: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Runs of unlike length as pieces of one."""
+
+    def pieces(values: np.ndarray) -> np.ndarray:
+        return values[:, : values.shape[1] // PIECE * PIECE].reshape(-1, PIECE, 8)
+
+    return {name: np.concatenate([pieces(one[name]) for one in several]) for name in (X, U)}
+
+
+def closures(model: Lorenz96, lessons: Lessons, lengths, how, width: int, key) -> tuple[dict[str, Model], dict]:
+    """The host with each closure in its place, and the seconds that teaching took."""
+    network = partial(MLP, width=width, key=key, descent=Descent(epochs=8, batch_size=1024))
+    orbit, wide = (Trajectories(one, states=(X,), length=PIECE - 1) for one in (lessons.orbit, lessons.wide))
+    lines, nets = (
+        offline(Forecast(model, 1), Polynomial, **OPTIONS),
+        online(Forecast(model, 1), network, neighbours=AROUND, **OPTIONS),
+    )
+    made, seconds = {}, {}
+
+    def timed(name: str, teach, *, after: str = "") -> System:
+        began = time.perf_counter()
+        made[name] = teach()
+        seconds[name] = time.perf_counter() - began + seconds.get(after, 0.0)
+        return made[name]
+
+    timed(POLYNOMIAL, lambda: fit_offline(lines, orbit, key=key))
+    safe = timed(WIDE_POLYNOMIAL, lambda: fit_offline(lines, wide, key=key)).model.step.closure
+    one = timed(ORBIT, lambda: fit_offline(nets, orbit, key=key))
+    timed(GUARDED_ORBIT, lambda: _guarded(one, safe, orbit, key), after=ORBIT)
+    alone = timed(OFFLINE, lambda: fit_offline(nets, wide, key=key))
+    series, held_out = {X: lessons.wide[X]}, {X: lessons.held_out[X]}
+    grown = {"lengths": lengths, "key": key, "validation": held_out, "how": how, "stride": lengths[0] * 2}
+    through = timed(ONLINE, lambda: fit_growing([alone], series, **grown)[0][0], after=OFFLINE)
+    timed(GUARDED, lambda: _guarded(through, safe, wide, key), after=ONLINE)
+    compound = corrected(Forecast(replace_at(model, "closure", safe), 1), network, neighbours=AROUND, **OPTIONS)
+    timed(CORRECTED, lambda: fit_offline(compound, wide, key=key), after=WIDE_POLYNOMIAL)
+    few = Trajectories(
+        {X: lessons.wide[X][:: max(1, len(lessons.wide[X]) // 200)]}, states=(X,), length=10, stride=PIECE
+    )
+    timed(KALMAN, lambda: _kalman(alone, few, key), after=OFFLINE)
+    timed(KALMAN_POLYNOMIAL, lambda: _kalman(made[POLYNOMIAL], few, key), after=POLYNOMIAL)
+    return {name: _step(system) for name, system in made.items()} | _noisy(model, made, nets, lessons, key), seconds
+
+
+def _step(system: System) -> Model:
+    """The one-scale model inside, without what counts the fall-backs."""
+    return getattr(system.model.step, "step", system.model.step)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _guarded(system: System, scheme: Model, pieces: Trajectories, key) -> System:
+    safe = guard(system, scheme, joint="closure")
+    return fit_offline(System(safe.model, lessons=safe.lessons[-1:]), pieces, key=key)
+
+
+def _kalman(system: System, pieces: Trajectories, key) -> System:
+    longer = Forecast(_step(system), pieces.length)
+    return fit_ensemble_kalman(System(longer), pieces, key=key, error=0.02, spread=0.1)[0]
+
+
+def _noisy(model: Lorenz96, made: dict[str, System], nets: System, lessons: Lessons, key) -> dict[str, Model]:
+    """Closures that err: red noise of what each leaves open, and one of four networks drawn at every step."""
+    unseen, noisy = {X: jnp.asarray(lessons.unseen[X])}, {}
+    for name in (POLYNOMIAL, ONLINE):
+        step = _step(made[name])
+        errors = lessons.unseen[U] - np.asarray(told(follow(step, "closure"), unseen, U))
+        noisy[f"{name}, red noise"] = RedNoise.of(step, "closure", *red(errors))
+    quarters = [
+        Trajectories({n: v[part::4] for n, v in lessons.wide.items()}, states=(X,), length=PIECE - 1)
+        for part in range(4)
+    ]
+    each = [fit_offline(nets, one, key=jax.random.fold_in(key, n)) for n, one in enumerate(quarters)]
+    four = OneOf(stack([follow(one.model, "step.closure") for one in each]), 4)
+    return noisy | {"one of four networks": replace_at(model, "closure", four)}
