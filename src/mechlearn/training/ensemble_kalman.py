@@ -24,6 +24,7 @@ def fit_ensemble_kalman(
     members: int = 100,
     iterations: int = 5,
     tempered: bool = True,
+    far: float = 100.0,
     statistic: Callable[[Array], Array] | None = None,
 ) -> tuple[System, Inversion]:
     """Teach all that a system may learn by ensemble Kalman inversion: the host is only run, never differentiated.
@@ -31,7 +32,8 @@ def fit_ensemble_kalman(
     The members begin around the weights as they are, with standard deviations of `spread` times the size of each array
     (its root mean square; 1 where it is all zeros), parameters in their unbounded space. The misfit is
     `(predicted - observed) / (error * scale)` of every window, scale the spread of each target, or of a `statistic` of
-    each target of a window, such as its mean over time. Returns the system at the ensemble's mean, and the ensemble.
+    each target of a window, such as its mean over time. A member that strays further than `far` such spreads is lost,
+    and replaced by a living one. Returns the system at the ensemble's mean, and the ensemble.
 
     Raises `ValueError` when there is nothing to learn, or fewer than two members live.
 
@@ -47,7 +49,8 @@ def fit_ensemble_kalman(
     def residual(values: Fields) -> Array:
         own = jax.tree.unflatten(structure, [values[name] for name in _names(leaves)])
         told = jax.vmap(to_physical(eqx.combine(own, rest)))(fields)
-        return _misfit(told, observed, scales, windows.warmup, statistic) / error
+        misfit = _misfit(told, observed, scales, windows.warmup, statistic)
+        return jnp.where(jnp.max(jnp.abs(misfit)) < far, misfit, jnp.nan) / error
 
     guess = dict(zip(_names(leaves), map(jnp.asarray, leaves), strict=True))
     around = {name: spread * (float(jnp.sqrt(jnp.mean(leaf**2))) or 1.0) for name, leaf in guess.items()}
