@@ -123,6 +123,10 @@ def _parser() -> argparse.ArgumentParser:
         made[name].add_argument("--resume", action="store_true", help="go on with a run that was stopped")
         made[name].add_argument("--force", action="store_true", help="replace the results in --out")
     made["compare"].add_argument("--metric", default="", help="the score to rank by (the run's own)")
+    told = "find which sub-process of the experiment's mechanism to give to which learner"
+    made["compare"].add_argument("--joints", action="store_true", help=told)
+    told = "with --joints, how long to teach and measure (600)"
+    made["compare"].add_argument("--budget", type=float, metavar="SECONDS", help=told)
     _declare_apply(made["apply"])
     made["audit"].add_argument("run", type=Path)
     made["audit"].add_argument("--site", help="the site whose forcing the probes use")

@@ -97,9 +97,15 @@ def carry_out(settings: dict[str, Any], folder: Path, say: Say, command: str = "
             jax.clear_caches()
         each.append(storage.read_json(path))
         say(f"seed {seed}: {each[-1]['seconds']:.1f} s")
-    rows = list(_rows(settings, each))
+    rows = written(settings, folder, each)
     for row in rows:
         say(_line(row))
+    return rows
+
+
+def written(settings: dict[str, Any], folder: Path, each: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Write what was kept of every seed as results.json, report.json and report.html; returns the rows."""
+    experiment, rows = settings["experiment"], list(_rows(settings, each))
     storage.write_json(folder / "results.json", rows)
     told = {key: experiment.get(key, "") for key in ("title", "source", "protocol")}
     expected = {**settings.get("expected", {})}
@@ -113,11 +119,16 @@ def carry_out(settings: dict[str, Any], folder: Path, say: Say, command: str = "
 def _one(study: Callable[[int], Findings], seed: int, *, drawn: bool) -> dict[str, Any]:
     began = time.perf_counter()
     findings = study(seed)
+    return kept(findings, time.perf_counter() - began, drawn=drawn)
+
+
+def kept(findings: Findings, seconds: float, *, drawn: bool = True) -> dict[str, Any]:
+    """Findings as they are kept in a file."""
     return {
         "scores": [asdict(score) | {"name": score.name} for score in findings.scores],
         "notes": findings.notes,
         "figures": {title: _drawn(draw, title) for title, draw in findings.figures.items()} if drawn else {},
-        "seconds": time.perf_counter() - began,
+        "seconds": seconds,
     }
 
 
@@ -141,7 +152,7 @@ def _rows(settings: dict[str, Any], each: list[dict[str, Any]]) -> Iterable[dict
         yield {
             "experiment": experiment["name"],
             **shared,
-            "data": settings["study"]["kind"],
+            "data": settings["study"]["kind"] if "study" in settings else settings["data"]["reader"],
             "part": "test",
             "site": "median",
             "fraction": 1.0,

@@ -14,7 +14,7 @@ from rich.console import Console
 from ..data import registry
 from ..data.check import diagnose
 from ..data.fields import few
-from . import config, problem, storage, study, tables, twin
+from . import config, joints, problem, storage, study, tables, twin
 from .audit import audited, lines
 from .config import RequestError
 from .export import exported, write
@@ -101,7 +101,11 @@ def run_(options: Namespace, console: Console) -> int:
 
 
 def compare_(options: Namespace, console: Console) -> int:
-    """Rank the couplings of finished runs, or run an experiment now and rank its couplings."""
+    """Rank the couplings of finished runs, or of an experiment run now, or the joints of its mechanism."""
+    if options.joints:
+        return _joints(options, console)
+    if options.budget is not None:
+        raise RequestError("--budget goes with --joints: mechlearn compare --joints EXPERIMENT --out DIR --budget 600")
     folders = [name for name in options.experiment if (Path(name) / "results.json").is_file()]
     if len(folders) == len(options.experiment):
         several = len(folders) > 1
@@ -125,6 +129,21 @@ def compare_(options: Namespace, console: Console) -> int:
     for split in dict.fromkeys(row["split"] for row in rows):
         console.print(f"split: {split}", markup=False)
         tables.print_ranking(rows, console, options.metric, split)
+    return 0
+
+
+def _joints(options: Namespace, console: Console) -> int:
+    """Find which sub-process of an experiment's mechanism to give to which learner."""
+    budget = joints.SECONDS if options.budget is None else options.budget
+    if len(options.experiment) != 1 or not options.out or budget <= 0:
+        raise RequestError("write mechlearn compare --joints EXPERIMENT --out DIR [--budget SECONDS], SECONDS above 0")
+    settings = _settings(options, options.experiment[0])
+    _claimed(settings, options)
+    rows = joints.carry_out(settings, options.out, budget, _teller(console), options.command)
+    console.print(joints.table_of(rows))
+    for note in storage.read_json(options.out / "report.json")["notes"]:
+        _teller(console)(note)
+    console.print(f"report: {(options.out / 'report.html').resolve()}", markup=False, highlight=False)
     return 0
 
 

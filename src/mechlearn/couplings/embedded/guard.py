@@ -18,7 +18,8 @@ from ...learners.examples import usable
 from ...learners.mlp import MLP
 from ...parameters import follow, replace_at
 from ..series import Untaught, bare, join, over_further_axes
-from .replacement import Tap, online
+from .correction import Compound
+from .replacement import Tap, online, overhear
 from .replacement import offline as taught_alone
 
 IN_DOMAIN = Variable("in_domain", "1", (), (0, 1), long_name="whether an input lies where a learner was taught")
@@ -245,11 +246,21 @@ def guarded(
     return guard(system, scheme, joint=joint, domain=lambda inputs, _: Domain(inputs, level=level, margin=margin))
 
 
-def guard(system: System, scheme: Model, *, joint: str, domain: Untaught = Domain, counted: bool = True) -> System:
+def guard(
+    system: System,
+    scheme: Model,
+    *,
+    joint: str,
+    domain: Untaught = Domain,
+    met: Literal["examples", "own_run"] = "examples",
+    counted: bool = True,
+) -> System:
     """The system of a replacement, taught or not, guarded by a scheme with the joint's inputs and outputs.
 
     Its last lesson teaches the domain: `Domain`, `ErrorEstimate` or any learner that answers `in_domain`, from the
     examples that teach the learner; `fit_offline` of it alone (`system.lessons[-1:]`) guards what is taught already.
+    What was taught through the time loop knows more than its examples: `met="own_run"` is the domain of all that the
+    joint meets while the taught host runs over the windows of that lesson.
     Where one learner serves every place of an axis, each place is guarded on its own. The fall-backs are `counted`
     in the output `<joint>_fallback`; not so for a host that calls its joint within a loop or branch of its own.
 
@@ -278,7 +289,10 @@ def guard(system: System, scheme: Model, *, joint: str, domain: Untaught = Domai
         told = over_further_axes(part, given, answered)
         return given, {ERROR.name: _mean_error(part, told, answered)}
 
-    lessons = Lesson(learned, examples, lesson.scale_only), Lesson(judged, errors)
+    def met_there(model: Model, fields: Fields, observed: Fields) -> tuple[Fields, Fields]:
+        return _overheard(_unguarded(model, at, path), joint, fields, follow(model, learned).inputs)
+
+    lessons = Lesson(learned, examples, lesson.scale_only), Lesson(judged, errors if met == "examples" else met_there)
     return System(made, system.terms, lessons, system.stages)
 
 
@@ -290,6 +304,8 @@ def _judging(place: Model, where: str, domain: Untaught) -> tuple[Model, str]:
     if isinstance(place, Along) and word == "part":
         inner, path = _judging(place.part, rest, domain)
         return Along(inner, place.dim, place.varying), join("part", path)
+    if isinstance(place, Compound) and word == "correction":
+        return _judging(place.correction, rest, domain)
     if isinstance(place, Chain) and word == "parts":
         number, _, rest = rest.partition(".")
         before = place.parts[: int(number)]
@@ -303,6 +319,17 @@ def _unguarded(model: Model, at: str, path: str) -> Model:
     step = follow(model, "step.step" if at != path else "step")
     inside = replace_at(step, path.removeprefix("step."), follow(model, join(at, "learner")))
     return replace_at(model, "step", inside)
+
+
+def _overheard(host: Model, joint: str, fields: Fields, inputs: Sequence[Variable]) -> tuple[Fields, Fields]:
+    """What the learner at a joint is given while its host runs, and what the joint answers."""
+    place = follow(host, join("step", joint))
+    made = overhear(host, joint)({v.name: fields[v.name] for v in host.inputs})  # pyright: ignore[reportArgumentType]
+    seen = {v.name: made[f"given_{v.name}"] for v in place.inputs}
+    around = place.correction if isinstance(place, Compound) else place
+    features = {**seen, **around.parts[0](seen)} if isinstance(around, Chain) else seen
+    answered = {v.name: made[f"answered_{v.name}"] for v in place.outputs}
+    return {v.name: features[v.name] for v in inputs}, answered
 
 
 def _mean_error(learner: Learner, told: Fields, answered: Fields) -> Array:

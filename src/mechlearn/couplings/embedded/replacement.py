@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import ArrayLike, PRNGKeyArray
 
 from ...compose import Chain, Rollout
-from ...core import Fields, Lesson, Model, System, Variable
+from ...core import Fields, Lesson, Model, System, Variable, union
 from ...forecast import Forecast
 from ...parameters import follow, replace_at
 from ..series import Untaught, bare, join, terms_of
@@ -70,6 +70,27 @@ class Tap(Model):
         given = {f"given_{v.name}": fields[v.name] for v in self.inputs}
         self.report({**given, **{f"answered_{name}": value for name, value in answer.items()}})  # pyright: ignore
         return answer
+
+
+class Reads(Model):
+    """A sub-process that is also shown what it has no use for, so that a learner in its place or beside it may see it.
+
+    The host must offer what it `reads` to the joint.
+    """
+
+    part: Model
+    reads: tuple[Variable, ...] = eqx.field(static=True)
+
+    @property
+    def inputs(self) -> tuple[Variable, ...]:
+        return union(self.part.inputs, self.reads, where="Reads")
+
+    @property
+    def outputs(self) -> tuple[Variable, ...]:
+        return self.part.outputs
+
+    def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
+        return self.part({v.name: fields[v.name] for v in self.part.inputs}, key=key)
 
 
 class Answer(Model):
@@ -209,7 +230,7 @@ def _observed(step: Model, part: Model) -> Callable:
 
     def _before(name: str, fields: Fields, observed: Fields):
         if name not in step.state:
-            return fields[name]
+            return fields[name] if name in fields else observed[name]
         return jnp.concatenate([fields[f"initial_{name}"][None], observed[name][:-1]])
 
     return heard

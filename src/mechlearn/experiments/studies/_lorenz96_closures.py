@@ -12,23 +12,23 @@ import numpy as np
 from ...core import Model, System
 from ...couplings.embedded.correction import corrected
 from ...couplings.embedded.guard import guard
-from ...couplings.embedded.replacement import offline, online, pseudo_observations
+from ...couplings.embedded.replacement import Reads, offline, online, pseudo_observations
 from ...couplings.embedded.stochastic import OneOf, RedNoise, red, told
 from ...data.trajectories import Trajectories
 from ...descent import Descent, stack
 from ...forecast import Forecast
 from ...learners.mlp import MLP
 from ...learners.polynomial import Polynomial
-from ...mechanisms.flow.lorenz96 import Lorenz96
+from ...mechanisms.flow.lorenz96 import QUANTITY, RESOLVED_TENDENCY, Lorenz96, NoSubgridFlux, tendency
 from ...mechanisms.flow.lorenz96_two_scale import Lorenz96TwoScale
 from ...parameters import Parameter, follow, replace_at, set_parameters
 from ...training.ensemble_kalman import fit_ensemble_kalman
 from ...training.growing import fit_growing
 from ...training.offline import fit_offline
 
-X, U = "atmospheric_quantity", "subgrid_flux"
+X, U, R = "atmospheric_quantity", "subgrid_flux", "resolved_tendency"
 STEP, FINE, SPIN_UP, PIECE = 0.02, 0.002, 5.0, 50
-AROUND = tuple(range(-3, 4))
+SEEN, AROUND = (QUANTITY, RESOLVED_TENDENCY), (-1, 0, 1)
 POLYNOMIAL, WIDE_POLYNOMIAL = "polynomial closure", "polynomial closure, wide examples"
 ORBIT, GUARDED_ORBIT = "network of one orbit", "network of one orbit, guarded"
 OFFLINE, ONLINE = "embedded.replacement.offline", "embedded.replacement.online"
@@ -37,13 +37,10 @@ KALMAN, KALMAN_POLYNOMIAL = "ensemble Kalman teaching", "polynomial closure, ens
 OPTIONS = {"joint": "closure", "taught_by": "observations"}
 
 
-def host(forcing: float) -> Lorenz96:
+def host(forcing: float, closure: Model = NoSubgridFlux()) -> Lorenz96:
     """The one-scale model of eight sectors, its forcing no unknown."""
-    return Lorenz96(
-        Parameter(jnp.asarray(forcing), "1", (-20.0, 40.0), "F: what drives every sector", fixed=True),
-        size=8,
-        time_step=STEP,
-    )
+    known = Parameter(jnp.asarray(forcing), "1", (-20.0, 40.0), "F: what drives every sector", fixed=True)
+    return Lorenz96(known, closure, size=8, time_step=STEP)
 
 
 def nature(
@@ -70,8 +67,10 @@ def _start(x, y) -> dict:
 
 
 def with_fluxes(model: Lorenz96, states: np.ndarray) -> dict[str, np.ndarray]:
-    """States, and the flux of each step that leads the one-scale model to the next of them."""
-    return {X: states[:, :-1], U: np.asarray(_implied(model, states[:, :-1], states[:, 1:]))}
+    """States, their resolved tendency, and the flux of each step that leads the one-scale model to the next of them."""
+    before, after = states[:, :-1], states[:, 1:]
+    rates = np.asarray(tendency(jnp.asarray(before), model.forcing.value))
+    return {X: before, R: rates, U: np.asarray(_implied(model, before, after))}
 
 
 @eqx.filter_jit
@@ -107,17 +106,19 @@ def _cut(*several: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     def pieces(values: np.ndarray) -> np.ndarray:
         return values[:, : values.shape[1] // PIECE * PIECE].reshape(-1, PIECE, 8)
 
-    return {name: np.concatenate([pieces(one[name]) for one in several]) for name in (X, U)}
+    return {name: np.concatenate([pieces(one[name]) for one in several]) for name in several[0]}
 
 
-def closures(model: Lorenz96, lessons: Lessons, lengths, how, width: int, key) -> tuple[dict[str, Model], dict]:
-    """The host with each closure in its place, and the seconds that teaching took."""
+def closures(forcing: float, lessons: Lessons, lengths, how, width: int, key) -> tuple[dict[str, Model], dict]:
+    """The host with each closure in its place, and the seconds that teaching took.
+
+    Networks see the quantity and its resolved tendency here and in both neighbours.
+    """
+    plain, aware = host(forcing), host(forcing, Reads(NoSubgridFlux(), SEEN))
     network = partial(MLP, width=width, key=key, descent=Descent(epochs=8, batch_size=1024))
     orbit, wide = (Trajectories(one, states=(X,), length=PIECE - 1) for one in (lessons.orbit, lessons.wide))
-    lines, nets = (
-        offline(Forecast(model, 1), Polynomial, **OPTIONS),
-        online(Forecast(model, 1), network, neighbours=AROUND, **OPTIONS),
-    )
+    lines = offline(Forecast(plain, 1), Polynomial, **OPTIONS)
+    nets = online(Forecast(aware, 1), network, neighbours=AROUND, **OPTIONS)
     made, seconds = {}, {}
 
     def timed(name: str, teach, *, after: str = "") -> System:
@@ -126,23 +127,34 @@ def closures(model: Lorenz96, lessons: Lessons, lengths, how, width: int, key) -
         seconds[name] = time.perf_counter() - began + seconds.get(after, 0.0)
         return made[name]
 
-    timed(POLYNOMIAL, lambda: fit_offline(lines, orbit, key=key))
-    safe = timed(WIDE_POLYNOMIAL, lambda: fit_offline(lines, wide, key=key)).model.step.closure
+    for name, pieces in ((POLYNOMIAL, orbit), (WIDE_POLYNOMIAL, wide)):
+        timed(name, lambda pieces=pieces: fit_offline(lines, pieces, key=key))
+    steady = min((POLYNOMIAL, WIDE_POLYNOMIAL), key=lambda name: _far_off(_step(made[name]), lessons.held_out[X]))
+    scheme = follow(_step(made[steady]), "closure")
     one = timed(ORBIT, lambda: fit_offline(nets, orbit, key=key))
-    timed(GUARDED_ORBIT, lambda: _guarded(one, safe, orbit, key), after=ORBIT)
+    timed(GUARDED_ORBIT, lambda: _guarded(one, scheme, orbit, key), after=ORBIT)
     alone = timed(OFFLINE, lambda: fit_offline(nets, wide, key=key))
     series, held_out = {X: lessons.wide[X]}, {X: lessons.held_out[X]}
     grown = {"lengths": lengths, "key": key, "validation": held_out, "how": how, "stride": lengths[0] * 2}
     through = timed(ONLINE, lambda: fit_growing([alone], series, **grown)[0][0], after=OFFLINE)
-    timed(GUARDED, lambda: _guarded(through, safe, wide, key), after=ONLINE)
-    compound = corrected(Forecast(replace_at(model, "closure", safe), 1), network, neighbours=AROUND, **OPTIONS)
-    timed(CORRECTED, lambda: fit_offline(compound, wide, key=key), after=WIDE_POLYNOMIAL)
-    few = Trajectories(
-        {X: lessons.wide[X][:: max(1, len(lessons.wide[X]) // 200)]}, states=(X,), length=10, stride=PIECE
-    )
-    timed(KALMAN, lambda: _kalman(alone, few, key), after=OFFLINE)
-    timed(KALMAN_POLYNOMIAL, lambda: _kalman(made[POLYNOMIAL], few, key), after=POLYNOMIAL)
-    return {name: _step(system) for name, system in made.items()} | _noisy(model, made, nets, lessons, key), seconds
+    timed(GUARDED, lambda: _guarded(through, scheme, wide, key), after=ONLINE)
+    compound = replace_at(aware, "closure", Reads(scheme, SEEN))
+    correcting = corrected(Forecast(compound, 1), network, neighbours=AROUND, **OPTIONS)
+    timed(CORRECTED, lambda: fit_offline(correcting, wide, key=key), after=steady)
+    few = lessons.wide[X][:: max(1, len(lessons.wide[X]) // 200)]
+    some = Trajectories({X: few}, states=(X,), length=10, stride=PIECE)
+    timed(KALMAN, lambda: _kalman(alone, some, key), after=OFFLINE)
+    timed(KALMAN_POLYNOMIAL, lambda: _kalman(made[POLYNOMIAL], some, key), after=POLYNOMIAL)
+    noisy = _noisy(aware, made, nets, lessons, key)
+    return {name: _step(system) for name, system in made.items()} | noisy, seconds
+
+
+def _far_off(step: Model, pieces: np.ndarray) -> float:
+    """How far forecasts are off at the end of the held-out pieces; infinitely where they run away."""
+    ahead = pieces.shape[1] - 1
+    run = jax.jit(jax.vmap(lambda x: Forecast(step, ahead, save_every=ahead)({f"initial_{X}": x})[X][-1]))
+    error = float(np.mean((np.asarray(run(jnp.asarray(pieces[:, 0]))) - pieces[:, -1]) ** 2))
+    return error if np.isfinite(error) else np.inf
 
 
 def _step(system: System) -> Model:
@@ -162,7 +174,7 @@ def _kalman(system: System, pieces: Trajectories, key) -> System:
 
 def _noisy(model: Lorenz96, made: dict[str, System], nets: System, lessons: Lessons, key) -> dict[str, Model]:
     """Closures that err: red noise of what each leaves open, and one of four networks drawn at every step."""
-    unseen, noisy = {X: jnp.asarray(lessons.unseen[X])}, {}
+    unseen, noisy = {name: jnp.asarray(lessons.unseen[name]) for name in (X, R)}, {}
     for name in (POLYNOMIAL, ONLINE):
         step = _step(made[name])
         errors = lessons.unseen[U] - np.asarray(told(follow(step, "closure"), unseen, U))

@@ -13,6 +13,7 @@ from .._joints import ask, read_by
 from ._runge_kutta import runge_kutta
 
 QUANTITY = Variable("atmospheric_quantity", "1", ("sector",), long_name="some quantity in sectors of a latitude circle")
+RESOLVED_TENDENCY = Variable("resolved_tendency", "1", ("sector",), long_name="rate of change by what is resolved")
 SUBGRID_FLUX = Variable("subgrid_flux", "1", ("sector",), long_name="what scales not resolved take out of a sector")
 
 
@@ -38,7 +39,8 @@ class Lorenz96(Model):
 
     `dx_i/dt = (x_{i+1} - x_{i-2}) x_{i-1} - x_i + F - U_i(x)`, i around the circle; one time unit is about five
     days. A call carries the state over `steps` Runge-Kutta steps of `time_step`. The joint `closure` gives U, what
-    scales below the sectors take out of them (nothing by default).
+    scales below the sectors take out of them (nothing by default); it is told the quantity and, where it reads it, the
+    `resolved_tendency`, which is the right-hand side without U.
 
     Lorenz (1996), Predictability: a problem partly solved; Lorenz & Emanuel (1998),
     doi:10.1175/1520-0469(1998)055<0399:OSFSWO>2.0.CO;2; with a closure Wilks (2005), doi:10.1256/qj.04.03.
@@ -64,7 +66,7 @@ class Lorenz96(Model):
 
     @property
     def inputs(self) -> tuple[Variable, ...]:
-        return read_by("Lorenz96", (QUANTITY,), (QUANTITY, SUBGRID_FLUX), (self.closure,))
+        return read_by("Lorenz96", (QUANTITY,), (QUANTITY, SUBGRID_FLUX, RESOLVED_TENDENCY), (self.closure,))
 
     def initial(self) -> dict[str, ArrayLike]:
         """At rest but for one sector, as in the papers on assimilation."""
@@ -72,8 +74,9 @@ class Lorenz96(Model):
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         def rate(x: Array) -> Array:
-            taken = ask(self.closure, {**fields, "atmospheric_quantity": x}, key=key)["subgrid_flux"]
-            return tendency(x, self.forcing.value) - taken
+            resolved = tendency(x, self.forcing.value)
+            told = {**fields, "atmospheric_quantity": x, "resolved_tendency": resolved}
+            return resolved - ask(self.closure, told, key=key)["subgrid_flux"]
 
         moved = runge_kutta(rate, fields["atmospheric_quantity"], self.time_step, self.steps)
         return {"atmospheric_quantity": moved}
