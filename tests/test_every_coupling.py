@@ -51,7 +51,7 @@ FURTHER = {
         "components": 2,
     },
     "embedded.adjustment.static_parameters": {"attributes": ELEVATION, "learner": mlp},
-    "embedded.correction.corrected": {"learner": mlp},
+    "embedded.correction.corrected": {"learner": mlp, "through_time": False},
     "embedded.guard.guarded": {"learner": mlp},
     "embedded.replacement.offline": {"learner": mlp},
     "embedded.replacement.online": {"learner": mlp},

@@ -13,9 +13,8 @@ from mechlearn.core import System, Variable
 from mechlearn.couplings.embedded.guard import Domain, ErrorEstimate, Guarded, guard, guarded
 from mechlearn.couplings.embedded.replacement import offline
 from mechlearn.data.trajectories import Trajectories
-from mechlearn.descent import Descent, learnable
+from mechlearn.descent import learnable
 from mechlearn.forecast import Forecast
-from mechlearn.learners.mlp import MLP
 from mechlearn.learners.polynomial import Polynomial
 from mechlearn.mechanisms.flow.lorenz96 import Lorenz96
 from mechlearn.parameters import follow
@@ -89,8 +88,7 @@ def test_a_guard_in_time_and_place_counts_where_it_falls_back(examples):
 def test_what_is_taught_already_is_guarded_by_the_lesson_of_the_domain_alone(examples):
     system = offline(Forecast(HOST, 1), partial(Polynomial, degree=1), joint="closure", taught_by="observations")
     taught = fit_offline(system, examples, key=KEY)
-    network = partial(MLP, width=4, depth=1, descent=Descent(epochs=2))
-    for domain in (Domain, partial(ErrorEstimate, learner=network)):
+    for domain in (Domain, partial(ErrorEstimate, learner=Polynomial)):
         safe = guard(taught, HOST.closure, joint="closure", domain=domain)
         found = fit_offline(System(safe.model, lessons=safe.lessons[-1:]), examples, key=KEY).model
         part = follow(found, "step.step.closure")

@@ -2,6 +2,8 @@
 
 import json
 import math
+import sys
+import time
 from typing import ClassVar
 
 import equinox as eqx
@@ -10,7 +12,7 @@ import pytest
 
 from mechlearn.compose import Rollout
 from mechlearn.core import Model, Variable
-from mechlearn.experiments.joints import joints_of
+from mechlearn.experiments.joints import Candidate, _advice, _in_time, joints_of
 from mechlearn.mechanisms.water.hbv import HBV
 from mechlearn.variables import PRECIPITATION, RUNOFF
 
@@ -88,8 +90,8 @@ degree = 2
 
 [joints]
 truth = { model = "tests_of_joints:wrong" }
-epochs = 30
-longest = 30
+epochs = 40
+longest = 40
 
 [training]
 window = 120
@@ -102,8 +104,6 @@ learning_rate = 0.1
 @pytest.fixture
 def twin(place, monkeypatch):
     """The river with the flow of another bucket, in a folder one is in."""
-    import sys
-
     monkeypatch.setitem(sys.modules, "tests_of_joints", sys.modules[__name__])
     (place / "twin.toml").write_text(EXPERIMENT)
     return place
@@ -115,12 +115,16 @@ def test_the_planted_joint_is_found_and_the_ranking_is_written(twin, mechlearn_)
     rows = json.loads((twin / "found" / "results.json").read_text())
     gains = {row["coupling"]: row["value"] for row in rows if row["metric"] == "online_gain_test"}
     assert list(gains) == ["polynomial at outlet", "polynomial at loss"]
-    assert gains["polynomial at outlet"] > 0.5 > gains["polynomial at loss"]
+    assert gains["polynomial at outlet"] > 0.1 > abs(gains["polynomial at loss"])
     metrics = {row["metric"] for row in rows}
     assert {"online_gain", "offline_departure", "fallback_share", "run_time", "gain_per_cost"} <= metrics
     assert "Give outlet to polynomial" in told.out and (twin / "found" / "report.html").is_file()
-    late = mechlearn_("compare", "--joints", "twin.toml", "--out", "late", "--budget", "0.001")
-    assert late.code == 0 and "The time did not reach" in late.out
+
+
+def test_what_the_time_does_not_reach_is_told_and_not_taught():
+    one = Candidate("outlet", "mlp", None, None, seconds=8.0, epochs=4)
+    assert not _in_time(one, 8, time.perf_counter() + 10.0, None, print)  # twice as many epochs take 16 s
+    assert _advice([]) == _advice([one]) and "leave it as it is" in _advice([one])
 
 
 def test_joints_are_those_without_a_memory_of_their_own():

@@ -14,11 +14,11 @@ from mechlearn.data.trajectories import Trajectories
 from mechlearn.forecast import Forecast
 from mechlearn.learners.polynomial import Polynomial
 from mechlearn.mechanisms.flow.lorenz96 import QUANTITY, Lorenz96
-from mechlearn.parameters import follow, replace_at
+from mechlearn.parameters import Parameter, follow, replace_at
 from mechlearn.training.ensemble_kalman import fit_ensemble_kalman
 
 X, KEY = "atmospheric_quantity", jax.random.key(0)
-HOST = Lorenz96(size=8, time_step=0.02)
+HOST = Lorenz96(Parameter(8.0, "1", (-20.0, 40.0), fixed=True), size=8, time_step=0.02)
 
 
 @pytest.fixture(scope="module")

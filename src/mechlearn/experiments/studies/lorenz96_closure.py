@@ -15,7 +15,7 @@ from ...descent import Descent
 from ...evaluation.climate import histogram_distance, lost, spread_skill
 from ...forecast import Forecast
 from ...mechanisms.flow.lorenz96 import tendency
-from ...parameters import set_parameters
+from ...parameters import follow, set_parameters
 from ..study import Findings, Score
 from ._lorenz96_closures import (
     GUARDED,
@@ -88,7 +88,7 @@ def _judged(name, step, truth, seen, long_run, *, members, seconds, key, split) 
     score = partial(_score, name, split=split, seconds=seconds.get(name, float("nan")))
     unit, starts = round(1 / STEP), np.arange(0, truth.shape[1] - round(1 / STEP), round(APART / STEP))
     begins, ends = (truth[:, starts + ahead].reshape(-1, 8) for ahead in (0, unit))
-    closure = step.step.closure if isinstance(step, RedNoise) else step.closure
+    closure = follow(step, "step.closure" if isinstance(step, RedNoise) else "closure")
     random = isinstance(step, RedNoise) or isinstance(closure, OneOf)
     count = 16 if random else 1
     made = _runs(step, np.repeat(begins, count, axis=0), unit, unit, key if random else None)
@@ -105,7 +105,9 @@ def _judged(name, step, truth, seen, long_run, *, members, seconds, key, split) 
     found.append(score("members_lost", lost(climate, LIMIT), n=members))
     if isinstance(closure, Guarded):
         states = jnp.asarray(settled)
-        share = float(np.mean(told(closure, {X: states, R: tendency(states, step.forcing.value)}, FALLBACK.name)))
+        share = float(
+            np.mean(told(closure, {X: states, R: tendency(states, follow(step, "forcing").value)}, FALLBACK.name))
+        )
         found.append(score("fallback_share", share, n=members))
     return found, settled
 
