@@ -62,8 +62,11 @@ FURTHER = {
 
 
 def elsewhere(name):
-    """Whether a coupling speaks of depths, or of surfaces seen through the air: other files hold it to the same."""
-    target = inspect.signature(thing("couplings", name)).parameters.get("target")
+    """Whether a coupling speaks of depths, of surfaces seen through the air, or of columns of it: other files hold it."""
+    takes = inspect.signature(thing("couplings", name)).parameters
+    target, joint = takes.get("target"), takes.get("joint")
+    if joint is not None and str(joint.default).startswith("physics"):
+        return True
     return target is not None and target.default != "runoff"
 
 

@@ -10,6 +10,7 @@ from .soundings import DRY_AIR, GRAVITY, WATER_TO_AIR
 
 HEAT_CAPACITY = 3.5 * DRY_AIR  # J kg-1 K-1, of dry air at constant pressure
 LATENT_HEAT = 2.5e6  # J kg-1, of vaporisation
+SECONDS = 86400.0  # of a day
 KAPPA = 2 / 7  # gas constant over heat capacity
 
 LAYER_HEATING = Variable("layer_heating", "W m-2", ("level",), long_name="heat that each layer gains")

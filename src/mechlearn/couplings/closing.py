@@ -1,6 +1,7 @@
 """Laws solved for outputs that a learner then need not say."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -8,6 +9,14 @@ import jax.numpy as jnp
 from jaxtyping import PRNGKeyArray
 
 from ..core import Fields, Law, Model, Variable, named, union
+from ..moist_air import HEAT_CAPACITY, SECONDS, layer_mass
+from ..variables import (
+    DOWNWELLING_LONGWAVE,
+    HALF_LEVEL_PRESSURE,
+    LONGWAVE_HEATING,
+    NET_LONGWAVE_FLUX,
+    UPWELLING_LONGWAVE,
+)
 
 
 class SolvedFor(Model):
@@ -63,3 +72,28 @@ def _root(law: Law, fields: Fields, name: str):
     kind = jnp.result_type(float, *fields.values())
     left, slope = jax.jvp(residual, (jnp.zeros((), kind),), (jnp.ones((), kind),))
     return -left / slope
+
+
+class FluxesOfHeating(Model):
+    """The long-wave fluxes that go with a heating of layers, so that its sum is what the fluxes leave in the column.
+
+    `N_top = -U_top`, `N_i = N_{i+1} - c_p m_i Q_i`, `D = U + N`: from the heating Q (K day-1) of each layer and the
+    upwelling flux U, the net N and the downwelling flux D at every half level (W m-2), ground first. Whoever says Q and
+    U, energy closes and nothing comes in at the top.
+
+        >>> column = {"air_pressure_at_half_levels": jnp.array([1e5, 9e4]), "upwelling_longwave_flux_in_air": 300.0}
+        >>> column |= {"tendency_of_air_temperature_due_to_longwave_heating": jnp.array([-1.0])}
+        >>> FluxesOfHeating()(column)["net_downward_longwave_flux_in_air"].round(1).tolist()
+        [-288.1, -300.0]
+    """
+
+    inputs: ClassVar = (HALF_LEVEL_PRESSURE, UPWELLING_LONGWAVE, LONGWAVE_HEATING)
+    outputs: ClassVar = (NET_LONGWAVE_FLUX, DOWNWELLING_LONGWAVE)
+
+    def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
+        kept = HEAT_CAPACITY / SECONDS * layer_mass(fields["air_pressure_at_half_levels"])
+        kept = kept * fields["tendency_of_air_temperature_due_to_longwave_heating"]
+        below = jnp.cumsum(jnp.concatenate([jnp.zeros(1, kept.dtype), kept[::-1]]))[::-1]
+        rising = jnp.broadcast_to(fields["upwelling_longwave_flux_in_air"], below.shape)
+        net = -rising[-1] - below
+        return {"net_downward_longwave_flux_in_air": net, "downwelling_longwave_flux_in_air": rising + net}

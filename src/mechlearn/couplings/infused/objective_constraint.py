@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 from ...compose import Chain, Freeze
-from ...core import Fields, Lesson, Model, System, Term, Variable
+from ...core import Fields, Law, Lesson, Model, System, Term, Variable
 from ...laws.radiative_transfer import RadiativeTransfer
 from ...laws.stratification import Stratification
 from ...laws.water_balance import WaterBalance
+from ...learners.through import Through
+from ..embedded.replacement import offline
 from ..radiative import AIR, retrieval_of, simulated, supervision
 from ..series import Untaught, along_time, forcing_of, output, reach, terms_of
 from ..teaching import taught_after
@@ -79,3 +81,21 @@ def stratification(
     return System(
         Chain(Freeze(mechanism), model), (*terms_of(mechanism), Term(Stratification(variable), weight, 1.0)), (lesson,)
     )
+
+
+def balanced(
+    mechanism: Model, learner: Untaught, *, joint: str = "physics", laws: Sequence[Law], weight: float = 1e-3
+) -> System:
+    """Put a learner in the place of a sub-process, and make it pay where its answers break laws.
+
+    `loss = misfit + weight * sum(mean(r^2))` over the residuals r of the `laws`, the misfit in units of each output's
+    spread. It is taught by the sub-process along the host's own trajectory.
+
+    Source: Beucler et al. (2021), doi:10.1103/PhysRevLett.126.098302.
+    """
+    terms = tuple(Term(law, weight) for law in laws)
+
+    def charged(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Through:
+        return Through(learner(inputs, outputs), terms=terms)
+
+    return offline(mechanism, charged, joint=joint, neighbours=None)

@@ -8,13 +8,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from ...compose import Add, Chain, Freeze, Obey, Pass, Rollout
-from ...core import Fields, Lesson, Model, System, Variable
+from ...core import Fields, Law, Lesson, Model, System, Variable
 from ...freshwater import TEMPERATURE_OF_MAXIMUM_DENSITY
 from ...laws.bounds import Bounds
 from ...laws.stratification import Stratification
 from ...laws.water_balance import WaterBalance
+from ...learners.through import Through
 from ...parameters import follow
 from ...variables import EVAPOTRANSPIRATION, STORAGE_CHANGE
+from ..closing import FluxesOfHeating, SolvedFor
+from ..embedded.replacement import offline
 from ..radiative import AIR, CorrectAir, retrieval_of, simulated, supervision
 from ..series import Untaught, forcing_of, output, reach, settled, terms_of
 from ..teaching import taught_after
@@ -127,6 +130,44 @@ def stratified(
         return System(Chain(Freeze(mechanism), said, Stratify(variable)), terms_of(mechanism), (lesson,))
     free = System(Chain(Freeze(mechanism), said), terms_of(mechanism), (lesson,))
     return System(Chain(free, Stratify(variable)), stages=())
+
+
+def balanced(
+    mechanism: Model, learner: Untaught, *, joint: str = "physics", laws: Sequence[Law], solved_for: Sequence[str]
+) -> System:
+    """Put a learner in the place of a sub-process, and let laws give those of its answers that it does not say.
+
+    The learner says all outputs of the joint but those named in `solved_for`, of which each follows from one of the
+    `laws`: they hold to rounding whatever the weights are. It is taught by the sub-process along the host's own
+    trajectory, on all outputs.
+
+    Raises `ValueError` for a law that cannot be solved for what it is to be solved for.
+
+    Source: Beucler et al. (2021), doi:10.1103/PhysRevLett.126.098302.
+    """
+    rest = SolvedFor(laws, solved_for)
+
+    def structured(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Through:
+        return Through(learner(inputs, [v for v in outputs if v.name not in rest.names]), rest)
+
+    return offline(mechanism, structured, joint=joint, neighbours=None)
+
+
+def energy_closed(mechanism: Model, learner: Untaught, *, joint: str = "physics.longwave") -> System:
+    """Put a learner in the place of long-wave radiation, so that layers gain what the fluxes lose.
+
+    The learner says the heating of each layer and the upwelling flux, from which the net and downwelling fluxes
+    follow; it is taught by the scheme along the host's own trajectory, on all of them.
+
+    Source: after Krasnopolsky et al. (2005), doi:10.1175/MWR2923.1; the structure is this library's.
+    """
+    after = FluxesOfHeating()
+
+    def structured(inputs: Sequence[Variable], outputs: Sequence[Variable]) -> Through:
+        said = {v.name for v in after.outputs}
+        return Through(learner(inputs, [v for v in outputs if v.name not in said]), after)
+
+    return offline(mechanism, structured, joint=joint, neighbours=None)
 
 
 class Stratify(Model):

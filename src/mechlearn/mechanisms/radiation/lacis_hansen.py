@@ -22,7 +22,7 @@ SUN_HEIGHT = Variable(
 NET_SHORTWAVE_FLUX = Variable(
     "net_downward_shortwave_flux_in_air", "W m-2", ("half_level",), standard_name="net_downward_shortwave_flux_in_air"
 )
-OZONE_CENTIMETRES = 0.1 / (WATER_TO_AIR**-1 * 18.015e-3 * 44.615)  # of ozone at 0 degC and 1 atm, from kg m-2 of air
+OZONE_CENTIMETRES = 100 / (18.015e-3 / WATER_TO_AIR * 44.615)  # of ozone at 0 degC and 1 atm, from kg m-2 of air
 
 
 class LacisHansen(Model):
