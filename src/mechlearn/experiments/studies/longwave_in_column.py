@@ -21,7 +21,7 @@ from ...moist_air import layer_mass
 from ...parameters import follow
 from ...training.offline import fit_offline
 from ..study import Findings, Score
-from ._air_columns import DAY, SIZES, SURFACE, YEAR, Q, Runs, T, first, host, run, weather
+from ._air_columns import DAY, SIZES, SURFACE, TRANSPORT, YEAR, Q, Runs, T, first, host, run, weather
 
 JOINT = "physics.longwave"
 UP, DOWN, NET, HEATING = (v.name for v in FLUXES)
@@ -36,9 +36,9 @@ def study(
     teaching_years: float = 3.0,
     spin_up: float = 2.0,
     years: float = 10.0,
-    width: int = 64,
+    width: int = 128,
     depth: int = 2,
-    epochs: int = 20,
+    epochs: int = 80,
     seed: int,
 ) -> Findings:
     """How networks in the place of correlated-k long wave do on columns not seen, and over ten years in the host.
@@ -53,7 +53,12 @@ def study(
     scheme = follow(original.step, JOINT)
     lessons = Runs(weather(latitudes, teaching_years, 100 + seed, warmer=warmer))
     network = partial(
-        Dense, sizes=SIZES, width=width, depth=depth, seed=seed, descent=Descent(epochs, 128, 3e-3, patience=0)
+        Dense,
+        sizes=SIZES,
+        width=width,
+        depth=depth,
+        seed=seed,
+        descent=Descent(epochs, 256, 3e-3, final=0.01, patience=0),
     )
     systems, seconds = {}, {}
     for name, untaught in {
@@ -80,6 +85,9 @@ def study(
         scores += _offline(name, part, unseen, seconds.get(name, float("nan")))
         climates[name] = _climate(system.model, forcing, start)
         scores += _online(name, climates[name], truth)
+    warmed = _climate(original, {**forcing, TRANSPORT: forcing[TRANSPORT] + 1.0}, start)
+    sensitivity = (warmed[SURFACE] - truth[SURFACE]).mean()
+    scores.append(_score("mechanism_only", "online_warming_by_1_W_m-2", sensitivity, "K"))
     learned = follow(systems[STRUCTURED].model, "step." + JOINT)
     scores += _speed(scheme, learned, unseen["given"], original, systems[STRUCTURED].model, forcing)
     shown = {"Temperature, networks less the original scheme": partial(_drawn, climates)}
