@@ -20,7 +20,7 @@ class ECCKD(GasOptics):
     """A k-distribution of the full spectrum after Hogan & Matricardi (2022), doi:10.1029/2022MS003033.
 
     `tau = n (k_0 + sum_i k_i x_i)`: n moles of air per m2, x_i mole fractions (methane's and nitrous oxide's less
-    those in the background k_0), coefficients in m2 mol-1 by temperature and pressure, of water vapour by its amount too.
+    those in the background k_0), coefficients in m2 mol-1 by temperature and pressure, water vapour's by amount too.
     """
 
     mixed: Array  # (temperature * pressure, gas, point): the background first, then `names`
