@@ -54,7 +54,7 @@ def test_only_the_scheme_of_points_can_be_given_learned_points():
 def test_emulators_learn_and_are_kept_in_a_file(tmp_path):
     scheme = Longwave(given=WELL_MIXED, half_levels="given")
     columns = answered(scheme, longwave_columns.teaching(16, levels=6, sets=("afgl",)))
-    how = Descent(epochs=6, batch_size=8, learning_rate=1e-2, clip=10.0, patience=0)
+    how = Descent(epochs=20, batch_size=8, learning_rate=3e-2, clip=10.0, patience=0)
     taught, found = teach(
         learned_k(scheme, partial(MLP, width=4, depth=2), points=3), columns, how=how, key=jax.random.key(0)
     )
@@ -63,8 +63,8 @@ def test_emulators_learn_and_are_kept_in_a_file(tmp_path):
     again = ready(4, 3, tmp_path / "taught.npz")
     for one, other in zip(jax.tree.leaves(again), jax.tree.leaves(taught.model.optics), strict=True):
         np.testing.assert_array_equal(one, other)
-    network = dense(scheme, levels=5, width=4)
-    assert teach(network, columns, how=how, key=jax.random.key(0))[1].training_loss[-1, 0] < 1e6
+    losses = teach(dense(scheme, levels=5, width=4), columns, how=how, key=jax.random.key(0))[1].training_loss
+    assert losses[-1, 0] < losses[0, 0]
 
 
 @pytest.mark.data
