@@ -43,7 +43,7 @@ class Scaling(eqx.Module):
                 values = jnp.asarray(fields[variable.name])
                 mean, spread = jnp.nanmean(values), jnp.nanstd(values)
                 location = location.at[place].set(jnp.where(jnp.isfinite(mean), mean, location[place]))
-                scale = scale.at[place].set(jnp.where(spread > 1e-6 * (1e-6 + jnp.abs(mean)), spread, 1.0))
+                scale = scale.at[place].set(jnp.where(spread > 1e-6 * jnp.abs(mean) + 1e-30, spread, 1.0))
         return eqx.tree_at(lambda s: (s.location, s.scale), self, (location, scale))
 
     def pack(self, fields: Fields) -> Array:

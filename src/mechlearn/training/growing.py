@@ -12,6 +12,7 @@ from ..core import System
 from ..data.trajectories import Trajectories
 from ..descent import Descent
 from ..forecast import Forecast
+from .losses import Misfit, misfit
 from .online import fit_online
 
 
@@ -24,10 +25,12 @@ def fit_growing(
     validation: Mapping[str, ArrayLike] | None = None,
     how: Descent | Sequence[Descent] = Descent(),
     stride: int | None = None,
+    misfit: Misfit = misfit,
 ) -> tuple[list[System], list[np.ndarray]]:
     """Teach forecasts on trajectories (run, time, ...), over one length of roll-out after another.
 
-    `L_n = mean over pieces and k <= n of |x_hat(t+k) - x(t+k)|²` in units of each state's spread, n from `lengths`;
+    `L_n = mean over pieces and k <= n of |x_hat(t+k) - x(t+k)|²` in units of each state's spread, n from `lengths`,
+    unless another `misfit(predicted, observed, spread)` is given, such as one of energy;
     returns the systems and the validation (else training) losses of every length. A short roll-out first keeps the
     gradients tame, a long one teaches what the errors do to the model that makes them.
 
@@ -45,7 +48,7 @@ def fit_growing(
         pieces = [_pieces(given, states, length, stride) for given in (series, validation) if given is not None]
         told = jax.random.fold_in(key, number)
         held_out = pieces[1] if len(pieces) > 1 else None
-        taught, found = fit_online(longer, pieces[0], key=told, validation=held_out, how=way)
+        taught, found = fit_online(longer, pieces[0], key=told, validation=held_out, how=way, misfit=misfit)
         history.append(np.asarray(found.validation_loss if found else np.zeros((0, len(taught)))))
     return taught, history
 

@@ -1,5 +1,7 @@
 """What training minimises: the misfit to the observations and what the terms charge."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
@@ -8,6 +10,7 @@ from ..core import Fields, Model, Term
 from ..parameters import log_prior
 
 SMALLEST_SPREAD = 0.1
+Misfit = Callable[[Fields, Fields, Fields], Array]
 
 
 def misfit(predicted: Fields, observed: Fields, spread: Fields) -> Array:
@@ -36,7 +39,7 @@ def _mean_power(term: Term, fields: Fields) -> Array:
     return jnp.mean(jnp.abs(residual) if term.power == 1 else jnp.abs(residual) ** term.power)
 
 
-def objective(terms: tuple[Term, ...], warmup: int, days: int = 0):
+def objective(terms: tuple[Term, ...], warmup: int, days: int = 0, misfit: Misfit = misfit):
     """The loss of a model on a batch of windows: misfit and charges after the warm-up days, and what the priors say.
 
     `L = misfit + charges - 2 log p(theta) / n`: with n observed `days` in all and errors of one spread, the least loss

@@ -15,7 +15,7 @@ from ...core import Fields, Lesson, Model, System, Variable, union
 from ...forecast import Forecast
 from ...parameters import follow, replace_at
 from ..series import Untaught, bare, join, terms_of
-from ..stencil import in_place_of
+from ..stencil import in_place_of, lengths_of, seen_from, split_as
 
 
 class Overheard(Model):
@@ -145,6 +145,7 @@ def offline(
     joint: str = "evaporation",
     taught_by: Literal["mechanism", "observations"] = "mechanism",
     neighbours: Sequence[int] | None = (0,),
+    conserving: bool = False,
 ) -> System:
     """Put a learner in the place of one sub-process, taught alone by examples and never within the time loop.
 
@@ -152,7 +153,8 @@ def offline(
     host's own trajectory. Taught by observations it is an enhancer: the examples are the observed inputs and outputs of
     the sub-process itself, such as the pseudo-observations of a finer model. A sub-process that answers along an axis
     is replaced by one learner at every place, which sees its `neighbours`, or with `neighbours=None` by one learner of
-    whole fields, such as `learners.dense`.
+    whole fields, such as `learners.dense`; one that answers on a plane by a learner of fields, each layer a field of
+    its own, whose mean over the plane `conserving` takes out.
 
     Raises `ValueError` for a mechanism that is no roll-out or forecast, or a joint it does not have.
 
@@ -166,14 +168,14 @@ def offline(
     if not isinstance(part, Model):
         joints = [name for name in vars(host.step) if isinstance(getattr(host.step, name), Model)]
         raise ValueError(f"{joint!r} is no joint of {type(host.step).__name__}; it has {', '.join(joints)}")
-    taught, where = in_place_of(part, learner, neighbours)
+    taught, where = in_place_of(part, learner, neighbours, lengths=lengths_of(host.step), conserving=conserving)
     heard = listener(host, joint, taught_by)
 
     def examples(model: Model, fields: Fields, observed: Fields) -> tuple[Fields, Fields]:
         given, answered = heard(fields, observed)
         place = follow(model, join("step", joint))
-        seen = {**given, **place.parts[0](given)} if isinstance(place, Chain) else given
-        return {v.name: seen[v.name] for v in follow(place, where).inputs}, answered
+        seen = {**given, **seen_from(place.parts[0], given)} if isinstance(place, Chain) else given
+        return {v.name: seen[v.name] for v in follow(place, where).inputs}, split_as(place, answered)
 
     path = join("step", joint)
     lesson = Lesson(join(path, where), examples)
@@ -187,6 +189,7 @@ def online(
     joint: str = "evaporation",
     taught_by: Literal["mechanism", "observations"] = "mechanism",
     neighbours: Sequence[int] | None = (0,),
+    conserving: bool = False,
 ) -> System:
     """Put a learner in the place of one sub-process, taught as `offline` does, then online through the time loop.
 
@@ -197,7 +200,7 @@ def online(
 
     Source: Brenowitz & Bretherton (2018), doi:10.1029/2018GL078510.
     """
-    first = offline(mechanism, learner, joint=joint, taught_by=taught_by, neighbours=neighbours)
+    first = offline(mechanism, learner, joint=joint, taught_by=taught_by, neighbours=neighbours, conserving=conserving)
     return System(first.model, first.terms, first.lessons, ("offline", "online"))
 
 
