@@ -3,10 +3,12 @@
 import math
 from typing import Literal
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from ..core import Fields
 from ..mechanisms.flow.quasigeostrophic import Quasigeostrophic, waves
 
 Filter = Literal["truncated", "sharp", "gaussian"]
@@ -46,6 +48,43 @@ def subgrid_forcing(fine: Quasigeostrophic, coarse: Quasigeostrophic, vorticity:
     """
     held = coarse_grained(vorticity, coarse.size, by=by)
     return coarse_grained(fine.tendency(vorticity), coarse.size, by=by) - coarse.tendency(held)
+
+
+def refined(field: Array, size: int) -> Array:
+    """The same waves on a finer grid: a field (..., n, n) at `size` by `size` points, to begin a fine run from.
+
+    Raises `ValueError` for a grid that is odd or no finer.
+
+        >>> wave = jnp.cos(2 * jnp.pi * jnp.arange(16) / 16)[None, :] + 0 * jnp.arange(16)[:, None]
+        >>> bool(jnp.allclose(coarse_grained(refined(wave, 32), 16, by="truncated"), wave, atol=1e-6))
+        True
+    """
+    coarse = field.shape[-1]
+    if size % 2 or size <= coarse:
+        raise ValueError(f"a field is refined to more, even points; got {coarse} to {size}")
+    half = coarse // 2
+    transformed = jnp.fft.rfft2(field)[..., :half] * (size / coarse) ** 2
+    gap = jnp.zeros((*field.shape[:-2], size - coarse + 1, half), transformed.dtype)
+    rows = jnp.concatenate([transformed[..., :half, :], gap, transformed[..., half + 1 :, :]], axis=-2)
+    return jnp.fft.irfft2(rows, (size, size))
+
+
+def seen_coarsely(
+    fine: Quasigeostrophic, host: Quasigeostrophic, start: Array, length: int, *, by: Filter = "sharp"
+) -> tuple[Array, Fields]:
+    """Run a fine model from `start` (2, n, n) and keep what a coarse host sees and misses of it: pseudo-observations.
+
+    Returns where the fine run ended, and `length` states `potential_vorticity` and `subgrid_forcing` (time, 2, size,
+    size), the first of them the start, one every call of `fine`.
+    """
+
+    def advance(vorticity, _):
+        held = coarse_grained(vorticity, host.size, by=by)
+        missed = subgrid_forcing(fine, host, vorticity, by=by)
+        moved = fine({"potential_vorticity": vorticity})["potential_vorticity"]
+        return moved, {"potential_vorticity": held, "subgrid_forcing": missed}
+
+    return jax.lax.scan(advance, start, length=length)
 
 
 def _filter(size: int, by: Filter) -> np.ndarray:
