@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ...core import Model, System
+from ...couplings.coarse_graining import spared
 from ...couplings.embedded.replacement import online
 from ...data.trajectories import Trajectories
 from ...descent import Descent
@@ -108,7 +109,8 @@ def taught(host, teacher, network, region, *, lengths, epochs, key) -> tuple[lis
     """The host with a network taught offline, and then online over growing roll-outs, on a region; and the seconds."""
     began, told = time.perf_counter(), jax.jit(jax.vmap(host.told))(teacher[Q][::6])
     velocities = {name: np.asarray(told[name])[None] for name in VELOCITIES}
-    daily = {Q: teacher[Q][None, ::6], S: np.where(region, teacher[S][None, ::6], np.nan), **velocities}
+    wanted = np.where(region, np.asarray(spared(jnp.asarray(teacher[S][::6]))), np.nan)[None]
+    daily = {Q: teacher[Q][None, ::6], S: wanted, **velocities}
     system = online(Forecast(host, 1), network, joint="closure", taught_by="observations", conserving=True)
     alone = fit_offline(system, Trajectories(daily, states=(Q,), length=4), key=key)
     first = time.perf_counter() - began
@@ -129,7 +131,7 @@ def _misfit(host: Quasigeostrophic, told: dict, region: np.ndarray):
     spreads = {name: jnp.std(told[name], axis=(0, 2, 3))[:, None, None] for name in weights}
 
     def misfit(predicted, observed, spread):
-        apart = jax.vmap(jax.vmap(host.told))(predicted[Q] - observed[Q])
+        apart = jax.vmap(jax.vmap(host.told))(spared(predicted[Q] - observed[Q]))
         each = (weight * jnp.mean((region * apart[n] / spreads[n]) ** 2) for n, weight in weights.items())
         return sum(each, jnp.zeros(())) / np.mean(region)
 
@@ -156,7 +158,7 @@ def judge(host, closed, truth, *, outside, seconds, split="main") -> tuple[list[
 def correlations(step: Model, truth: dict, where: np.ndarray) -> dict[str, float]:
     """How what a closure says of the fine run's states goes with what it should say, in each layer; and its mean."""
     told = jax.jit(jax.vmap(lambda q: step.closure(step.told(q))[S]))  # pyright: ignore[reportAttributeAccessIssue]
-    said, wanted = np.asarray(told(truth[Q][::25])), truth[S][::25]
+    said, wanted = (np.asarray(spared(f)) for f in (told(truth[Q][::25]), jnp.asarray(truth[S][::25])))
     upper, lower = (float(np.corrcoef(said[:, n, where].ravel(), wanted[:, n, where].ravel())[0, 1]) for n in (0, 1))
     mean = float(np.max(np.abs(said.mean(axis=(2, 3)))) / max(float(said.std()), 1e-30))
     return {"offline_correlation_upper": upper, "offline_correlation_lower": lower, "mean_forcing": mean}
