@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 
 from mechlearn.core import Model
+from mechlearn.couplings.embedded.replacement import Answer
+from mechlearn.mechanisms.flow.hyperviscosity import Hyperviscosity
 from mechlearn.mechanisms.flow.quasigeostrophic import POTENTIAL_VORTICITY, SUBGRID_FORCING, Quasigeostrophic
+from mechlearn.mechanisms.flow.smagorinsky import Smagorinsky
 from mechlearn.parameters import set_parameters
 
 Q = "potential_vorticity"
@@ -44,15 +47,55 @@ def test_rossby_waves_travel_as_they_disperse(signs, stretched, float64):
     assert np.max(np.abs(made - wave(0.0))) > (1e-9 if stretched else 3e-7)
 
 
-def test_energy_changes_by_what_is_made_and_drained(float64):
-    """Advection, of either layer by either, makes none: the budget holds at an instant to rounding."""
-    model = replace(Quasigeostrophic(size=SIZE, time_step=1.0), filtered=False)
+def test_energy_and_enstrophy_change_by_what_is_made_and_drained(float64):
+    """Advection, of either layer by either, makes none: the budgets hold at an instant to rounding, with a closure."""
+    drain = set_parameters(Hyperviscosity(), {"rate": 20.0})
+    model = replace(Quasigeostrophic(size=SIZE, time_step=1.0), filtered=False, closure=drain)
     state = smooth()
-    ahead, behind = (replace(model, time_step=sign)({Q: state})[Q] for sign in (1.0, -1.0))
-    change = (model.budget(ahead)["energy"] - model.budget(behind)["energy"]) / 2
-    told = model.budget(state)
-    assert abs(float(told["generation"])) > 1e3 * abs(float(change - told["generation"] - told["drag"]))
-    np.testing.assert_allclose(change, told["generation"] + told["drag"], rtol=1e-5)
+    ahead, behind = jax.jit(lambda q: [model.budget(step(model, sign, q)) for sign in (1.0, -1.0)])(state)
+    told = jax.jit(model.budget)(state)
+    for name, prefix in (("energy", ""), ("enstrophy", "enstrophy_")):
+        change = (ahead[name] - behind[name]) / 2
+        terms = [told[prefix + term] for term in ("generation", "drag", "closure", "filter")]
+        assert all(abs(float(term)) > 1e3 * abs(float(change - sum(terms))) for term in terms[:3]) and terms[3] == 0
+        np.testing.assert_allclose(change, sum(terms), rtol=1e-5)
+    parts = told["potential"] + 0.2 * told["kinetic"][0] + 0.8 * told["kinetic"][1]
+    np.testing.assert_allclose(told["energy"], parts, rtol=1e-10)
+
+
+def step(model, seconds, state):
+    return replace(model, time_step=seconds)({Q: state})[Q]
+
+
+def test_the_filter_takes_out_what_the_budget_says(float64):
+    rough = jnp.asarray(np.random.default_rng(1).normal(size=(2, SIZE, SIZE)) * 1e-6)
+    model = Quasigeostrophic(size=SIZE, time_step=1.0)
+    bare = replace(model, filtered=False)
+    told = model.budget(rough)
+    for name, term in (("energy", "filter"), ("enstrophy", "enstrophy_filter")):
+        taken = model.budget(step(model, 1.0, rough))[name] - bare.budget(step(bare, 1.0, rough))[name]
+        np.testing.assert_allclose(told[term], taken, rtol=1e-3)
+        assert told[term] < 0
+
+
+@pytest.mark.parametrize("asked", ["stage", "step"])
+def test_a_closure_that_says_nothing_leaves_the_host_as_it_is(asked):
+    quiet = Answer((), (SUBGRID_FORCING,), {"subgrid_forcing": jnp.zeros((2, SIZE, SIZE))})
+    host = Quasigeostrophic(size=SIZE)
+    np.testing.assert_allclose(
+        replace(host, closure=quiet, asked=asked)({Q: smooth()})[Q], host({Q: smooth()})[Q], rtol=0, atol=1e-12
+    )
+
+
+def test_biharmonic_viscosity_returns_the_energy_it_takes(float64):
+    """And a viscosity drains both energy and enstrophy."""
+    host = Quasigeostrophic(size=SIZE)
+    state = smooth()
+    for closure, returned in ((Smagorinsky(), False), (Hyperviscosity(), False), (Hyperviscosity(), True)):
+        closed = set_parameters(closure, {"returned": 1.0}) if returned else closure
+        told = replace(host, closure=closed).budget(state)
+        assert told["enstrophy_closure"] < 0
+        assert abs(told["closure"]) < 1e-20 if returned else told["closure"] < -1e-15, told
 
 
 def test_without_shear_and_friction_energy_and_enstrophy_stay(float64):
@@ -114,3 +157,5 @@ def test_a_closure_drains_what_the_grid_does_not_hold(float64):
 def test_an_odd_grid_is_refused():
     with pytest.raises(ValueError, match="even number"):
         Quasigeostrophic(size=15)
+    with pytest.raises(ValueError, match="every 'stage'"):
+        Quasigeostrophic(size=16, asked="day")  # pyright: ignore[reportArgumentType]

@@ -98,7 +98,7 @@ def spared(field: Array, times: int = 4) -> Array:
         True
     """
     size = field.shape[-1]
-    return jnp.fft.irfft2(jnp.fft.rfft2(field) * waves(size, 1.0).kept**times, (size, size))
+    return jnp.fft.irfft2(jnp.fft.rfft2(field) * waves(size, 1.0).kept ** times, (size, size))
 
 
 def _filter(size: int, by: Filter) -> np.ndarray:

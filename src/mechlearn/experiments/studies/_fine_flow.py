@@ -50,16 +50,16 @@ def _run(host: Quasigeostrophic, size: int, days: int, every: int, spin_up: int,
     noise = 1e-6 * np.random.default_rng(seed).normal(size=(2, half.size, half.size))
     start = jnp.asarray(noise - noise.mean(axis=(1, 2), keepdims=True), jnp.float32)
     spun = Forecast(half, spin_up, save_every=spin_up)
-    grown = jax.jit(lambda q: refined(spun({f"initial_{Q}": q})[Q][-1], size))(start)
-    state, pieces = grown, []
+    state, pieces = jax.jit(lambda q: refined(spun({f"initial_{Q}": q})[Q][-1], size))(start), []
     settled = replace(fine, steps=2 * daily)
     state = jax.jit(lambda q: Forecast(settled, SETTLED, save_every=SETTLED)({f"initial_{Q}": q})[Q][-1])(state)
     block = max(1, days * daily // every // 20)
     watch = jax.jit(partial(seen_coarsely, fine, replace(host, steps=1), length=block))
-    while len(pieces) * block < days * daily // every:
+    count = days * daily // every
+    while len(pieces) * block < count:
         state, seen = watch(state)
         pieces.append({name: np.asarray(values) for name, values in seen.items()})
-    return {name: np.concatenate([piece[name] for piece in pieces]) for name in (Q, S)}
+    return {name: np.concatenate([piece[name] for piece in pieces])[:count] for name in (Q, S)}
 
 
 def free(step: Model, start: np.ndarray, days: int) -> np.ndarray:

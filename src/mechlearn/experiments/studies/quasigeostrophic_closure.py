@@ -29,7 +29,7 @@ SMAGORINSKY, BIHARMONIC, RETURNED = "Smagorinsky, tuned", "biharmonic, tuned", "
 OFFLINE, ONLINE = "embedded.replacement.offline", "embedded.replacement.online"
 QUARTER = "embedded.replacement.online, taught on a quarter"
 VELOCITIES = ("eastward_velocity", "northward_velocity")
-LIMIT, SKIPPED = 1e-3, 200
+LIMIT = 1e-3
 LADDERS = {
     SMAGORINSKY: (Smagorinsky, {"coefficient": [0.0, 0.01, 0.02, 0.04, 0.07, 0.1]}),
     BIHARMONIC: (Hyperviscosity, {"rate": [0.0, 0.01, 0.03, 0.06, 0.1, 0.2]}),
@@ -51,6 +51,7 @@ def study(
     epochs: int = 20,
     lengths=(6, 12, 24),
     online_epochs=(4, 3, 2),
+    skipped: int = 200,
     shear: float = 0.03,
     kept: str = "",
     seed: int,
@@ -67,7 +68,7 @@ def study(
     key = jax.random.key(seed)
     teacher = nature(host, fine, taught_days, 1, spin_up[0], kept, seed=1 + 3 * seed)
     truth = nature(host, fine, judged_days, 6, spin_up[1], kept, seed=2 + 3 * seed)
-    closed, notes = tuned(host, climate(host, teacher[Q][::6]), teacher[Q][0], tuning_days)
+    closed, notes = tuned(host, climate(host, teacher[Q][::6]), teacher[Q][0], tuning_days, skipped)
     network = partial(Convolution, width=width, kernels=kernels, key=key, descent=Descent(epochs=epochs, batch_size=16))
     whole, quarter = np.ones((size, size), bool), np.zeros((size, size), bool)
     quarter[: size // 2, : size // 2] = True
@@ -78,15 +79,18 @@ def study(
     half = len(truth[Q]) // 2
     apart = errors(climate(host, truth[Q][:half]), climate(host, truth[Q][half:]))
     scores = [_score("fine model, one half against the other", name, value) for name, value in apart.items()]
-    judged, climates = judge(host, closed, truth, outside=~quarter, seconds=seconds)
+    scoring = {"outside": ~quarter, "seconds": seconds, "skipped": skipped}
+    judged, climates = judge(host, closed, truth, **scoring)
     other_host = set_parameters(host, {"shear": shear})
     other = nature(other_host, fine, elsewhere_days, 6, spin_up[1], kept, seed=3 + 3 * seed)
     moved = {name: set_parameters(step, {"shear": shear}) for name, step in closed.items()}
-    beyond, _ = judge(other_host, moved, other, outside=~quarter, seconds=seconds, split=f"shear {shear:g}")
+    beyond, _ = judge(other_host, moved, other, **scoring, split=f"shear {shear:g}")
     return Findings([*scores, *judged, *beyond], {"Kinetic energy of both layers": partial(_spectra, climates)}, notes)
 
 
-def tuned(host: Quasigeostrophic, wanted: Climate, start, days: int) -> tuple[dict[str, Model], list[str]]:
+def tuned(
+    host: Quasigeostrophic, wanted: Climate, start, days: int, skipped: int
+) -> tuple[dict[str, Model], list[str]]:
     """The host alone, and with each closure that dissipates, its coefficients those of the best climate."""
     closed, notes, daily = {"mechanism_only": host}, [], round(DAY / host.time_step)
     for name, (kind, ladder) in LADDERS.items():
@@ -96,7 +100,7 @@ def tuned(host: Quasigeostrophic, wanted: Climate, start, days: int) -> tuple[di
             return Forecast(replace(step, steps=daily), days, remat=False)({f"initial_{Q}": jnp.asarray(start)})[Q]
 
         runs = np.asarray(jax.jit(jax.vmap(run))({key: jnp.asarray(values) for key, values in ladder.items()}))
-        found = [errors(climate(host, one[SKIPPED:]), wanted) for one in runs]
+        found = [errors(climate(host, one[skipped:]), wanted) for one in runs]
         totals = [one["spectrum_error"] + one["mean_state_error"] for one in found]
         best = int(np.argmin(totals))
         chosen = {key: values[best] for key, values in ladder.items()}
@@ -138,12 +142,12 @@ def _misfit(host: Quasigeostrophic, told: dict, region: np.ndarray):
     return misfit
 
 
-def judge(host, closed, truth, *, outside, seconds, split="main") -> tuple[list[Score], dict[str, Climate]]:
+def judge(host, closed, truth, *, outside, seconds, skipped, split="main") -> tuple[list[Score], dict[str, Climate]]:
     """Scores of free runs as long as the truth, and of what the closures say of its states; the climates as well."""
     climates, scores = {"fine model": climate(host, truth[Q])}, []
     for name, step in closed.items():
         run = free(step, truth[Q][0], len(truth[Q]))
-        climates[name] = climate(host, run[SKIPPED:])
+        climates[name] = climate(host, run[skipped:])
         found = {**errors(climates[name], climates["fine model"]), "members_lost": lost(run[None], LIMIT)}
         if name != "mechanism_only":
             found |= correlations(step, truth, outside if name == QUARTER else np.ones_like(outside))
