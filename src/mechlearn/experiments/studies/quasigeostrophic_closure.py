@@ -49,8 +49,8 @@ def study(
     width: int = 16,
     kernels=(5, 3, 3),
     epochs: int = 20,
-    lengths=(6, 12, 24),
-    online_epochs=(4, 3, 2),
+    lengths=(6, 12),
+    online_epochs=(2, 2),
     skipped: int = 200,
     shear: float = 0.03,
     kept: str = "",
@@ -118,7 +118,7 @@ def taught(host, teacher, network, region, *, lengths, epochs, key) -> tuple[lis
     system = online(Forecast(host, 1), network, joint="closure", taught_by="observations", conserving=True)
     alone = fit_offline(system, Trajectories(daily, states=(Q,), length=4), key=key)
     first = time.perf_counter() - began
-    how = [Descent(epochs=n, batch_size=8, learning_rate=1e-3, patience=0) for n in epochs]
+    how = [Descent(epochs=n, batch_size=8, learning_rate=3e-4, patience=0) for n in epochs]
     (through,), _ = fit_growing(
         [alone], {Q: teacher[Q][None]}, lengths=lengths, key=key, how=how, stride=10, misfit=_misfit(host, told, region)
     )
