@@ -149,7 +149,7 @@ def judge(host, closed, truth, *, outside, seconds, skipped, split="main") -> tu
         run = free(step, truth[Q][0], len(truth[Q]))
         climates[name] = climate(host, run[skipped:])
         found = {**errors(climates[name], climates["fine model"]), "members_lost": lost(run[None], LIMIT)}
-        if name != "mechanism_only":
+        if name.startswith("embedded"):
             found |= correlations(step, truth, outside if name == QUARTER else np.ones_like(outside))
         scores += [_score(name, metric, value, split, seconds.get(name, np.nan)) for metric, value in found.items()]
     for metric in ("spectrum_error", "mean_state_error"):
