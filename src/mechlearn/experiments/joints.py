@@ -20,6 +20,7 @@ from ..couplings.series import over_further_axes
 from ..data.batches import Windows
 from ..data.record import Record
 from ..descent import Descent
+from ..evaluation.domain import trailing_mean
 from ..forecast import Forecast
 from ..parameters import follow, map_parameters
 from ..training.offline import fit_offline
@@ -45,6 +46,7 @@ class Candidate:
     system: System
     scheme: Model
     found: dict[str, float] = field(default_factory=dict)
+    when: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     loss: float = float("inf")
     seconds: float = 0.0
     epochs: int = 0
@@ -179,6 +181,7 @@ class _Bench:
         safe = guard(one.system, one.scheme, joint=one.joint, met="own_run")
         safe = fit_offline(System(safe.model, lessons=safe.lessons[-1:]), self.train, key=self.run.key(one.name))
         errors, made = self.errors(safe.model, f"{one.joint}_{FALLBACK.name}")
+        one.when = made.reshape(*made.shape[:2], -1).mean(axis=-1)
         gains = {part: 1 - errors[part] / self.reference[part] for part in errors}
         one.found = {
             "online_gain": gains["validation"],
@@ -247,7 +250,17 @@ def _findings(settings, measured: list[Candidate], waiting: list[Candidate], ben
     left = [one.name for one in waiting if not one.found]
     notes += [f"The time did not reach: {', '.join(left)}."] if left else []
     notes.append(_advice(measured))
-    return Findings(scores, {}, notes)
+    drawn = {f"When the scheme answers: {one.name}": partial(_switched, one, bench.part) for one in measured[:2]}
+    return Findings(scores, drawn, notes)
+
+
+def _switched(one: Candidate, part: Record, axes) -> None:
+    """The share of a month's calls that the original scheme answered, site by site."""
+    for site, share in zip(part.sites, one.when, strict=True):
+        axes.plot(part.time, trailing_mean(share[None], 30)[0], label=site, linewidth=0.8)
+    axes.set(ylabel="share answered by the scheme, 30 days", ylim=(-0.02, 1.02))
+    if len(part.sites) <= 6:
+        axes.legend(frameon=False)
 
 
 def _advice(measured: list[Candidate]) -> str:

@@ -43,23 +43,31 @@ def host(forcing: float, closure: Model = NoSubgridFlux()) -> Lorenz96:
     return Lorenz96(known, closure, size=8, time_step=STEP)
 
 
-def nature(
-    forcing: float, runs: int, units: float, key, *, spin_up: float = SPIN_UP, spread: float = 2.0
-) -> np.ndarray:
+def nature(forcing: float, runs: int, units: float, key, *, scatter: bool = False) -> np.ndarray:
     """Slow waves (run, time, 8) of the two-scale model after its spin-up, one state a step of the one-scale model.
 
-    The waves begin `spread` around 3; after a short spin-up of the ripples alone they are still on their way.
+    Scattered, the settled waves are first scaled by 0.5 to 1.75, ripples and all, and pushed at random by up to a
+    quarter of the forcing; half a time unit later the ripples have followed and the waves are still on their way back.
     """
     fine = set_parameters(Lorenz96TwoScale(time_step=FINE, steps=round(STEP / FINE)), {"forcing": forcing})
     keys = jax.random.split(key)
     slow, fast = jax.random.normal(keys[0], (runs, 8)), jax.random.normal(keys[1], (runs, 256))
-    settle = round(spin_up / STEP)
 
-    def run(x, y):
-        settled = Forecast(fine, settle, save_every=settle)(_start(x, y))
-        return Forecast(fine, round(units / STEP))(_start(settled[X][-1], settled["convective_quantity"][-1]))[X]
+    def after(wait: float, x, y) -> tuple:
+        length = round(wait / STEP)
+        made = Forecast(fine, length, save_every=length)(_start(x, y))
+        return made[X][-1], made["convective_quantity"][-1]
 
-    return np.asarray(jax.jit(jax.vmap(run))(3 + spread * slow, 0.1 * fast))
+    def run(x, y, own):
+        x, y = after(SPIN_UP, x, y)
+        if scatter:
+            scale, size, push = (jax.random.fold_in(own, place) for place in range(3))
+            times, size = jax.random.uniform(scale, minval=0.5, maxval=1.75), jax.random.uniform(size)
+            x, y = after(0.5, times * x + forcing / 4 * size * jax.random.normal(push, (8,)), times * y)
+        return Forecast(fine, round(units / STEP))(_start(x, y))[X]
+
+    each = jax.random.split(jax.random.fold_in(key, 1), runs)
+    return np.asarray(jax.jit(jax.vmap(run))(3 + 2 * slow, 0.1 * fast, each))
 
 
 def _start(x, y) -> dict:

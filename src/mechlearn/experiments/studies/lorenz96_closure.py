@@ -55,8 +55,8 @@ def study(
 
     K = 8, J = 32, h = 1, b = c = 10. Half of the runs teach, the other half are the truth. Pseudo-observations of the
     flux are what the one-scale model of step 0.02 would have to be told to follow the two-scale run. Wide examples add
-    transients of two time units from starts scattered by half of the forcing. Then the forcing is raised by a fifth,
-    and nothing is taught again; networks see the resolved tendency, of which the forcing is a part. Wilks (2005),
+    transients of two time units from starts scattered around the orbit. Then the forcing is raised by a fifth, and
+    nothing is taught again; networks see the resolved tendency, of which the forcing is a part. Wilks (2005),
     doi:10.1256/qj.04.03; Krasnopolsky et al. (2013), doi:10.1155/2013/485913.
     """
     key, how = jax.random.key(seed), [Descent(epochs=n, batch_size=128, learning_rate=2e-3, patience=0) for n in epochs]
@@ -65,8 +65,8 @@ def study(
     for place, forcing in enumerate(forcings):
         own = jax.random.fold_in(key, place)
         model, truth = host(forcing), nature(forcing, runs, units, own)
-        further = partial(nature, spin_up=0.3, spread=forcing / 2)
-        lessons = Lessons.of(model, truth[: runs // 2], further(forcing, transients, 2.04, jax.random.fold_in(own, 2)))
+        far = nature(forcing, transients, 2.04, jax.random.fold_in(own, 2), scatter=True)
+        lessons = Lessons.of(model, truth[: runs // 2], far)
         closed, seconds = closures(forcing, lessons, lengths, how, width, own)
         other = nature(1.2 * forcing, runs // 2, units, jax.random.fold_in(own, 1))
         judged = partial(_judged, seconds=seconds, key=own, members=members)
