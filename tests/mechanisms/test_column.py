@@ -1,6 +1,5 @@
 """The column of air: laws that hold whatever takes a joint, and closed forms of grey air."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -100,15 +99,13 @@ def test_a_cold_ground_convects_nothing():
 
 
 def test_a_joint_that_answers_as_the_scheme_did_changes_nothing(month):
-    _, now, _ = month
+    _, now, done = month
     scheme = GreyLongwave()
-    said = scheme({v.name: jnp.asarray(now[v.name]) for v in scheme.inputs})
-    host = AirColumn()
-    told = eqx.tree_at(lambda c: c.physics.longwave, host, Answer(scheme.inputs, scheme.outputs, said))
-    given = {v.name: jnp.asarray(now[v.name]) for v in host.inputs}
-    one, other = (eqx.filter_jit(lambda s: s(given))(step) for step in (host, told))
-    for name in AirColumn.state:
-        np.testing.assert_allclose(one[name], other[name], rtol=1e-6)
+    said = jax.jit(scheme)({v.name: jnp.asarray(now[v.name]) for v in scheme.inputs})
+    physics = RadiativeConvective(longwave=Answer(scheme.inputs, scheme.outputs, said))
+    made = jax.jit(lambda fields: physics(fields))({v.name: jnp.asarray(now[v.name]) for v in physics.inputs})
+    for name, value in done.items():
+        np.testing.assert_allclose(made[name], value, atol=2e-3)
 
 
 class Transparent(Model):

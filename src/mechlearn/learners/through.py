@@ -62,10 +62,11 @@ class Through(Learner):
         if self.learner.descent.epochs == 0:
             return ready
         train, held_out = samples.split(0.1)
-        return descend(ready, _loss, train, key=key, validation=held_out, how=self.learner.descent).model
+        return descend(ready, charged_misfit, train, key=key, validation=held_out, how=self.learner.descent).model
 
 
-def _loss(learner: Through, batch: tuple[Fields, Fields], key: PRNGKeyArray | None) -> Array:
+def charged_misfit(learner: Through, batch: tuple[Fields, Fields], key: PRNGKeyArray | None) -> Array:
+    """The mean square error of all that comes out, in units of each number's spread, and what the laws charge."""
     inputs, targets = batch
     said = jax.vmap(lambda sample: learner(sample))(inputs)
     paid = [
