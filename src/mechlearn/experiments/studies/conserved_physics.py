@@ -41,14 +41,14 @@ FAR = 5.0  # K of the mean temperature of the air
 def study(
     *,
     latitudes=(5.0, 20.0, 35.0, 50.0),
-    teaching_years: float = 3.0,
+    teaching_years: float = 2.0,
     spin_up: float = 2.0,
-    years: float = 1.0,
+    years: float = 0.5,
     heat: float = 6.3,
-    weights=(1e-4, 1e-2, 1.0),
-    width: int = 96,
+    weights=(1e-4, 1e-2),
+    width: int = 64,
     depth: int = 2,
-    epochs: int = 12,
+    epochs: int = 10,
     seed: int,
 ) -> Findings:
     """How well networks of convection and radiation together conserve, and what that does to their skill.
