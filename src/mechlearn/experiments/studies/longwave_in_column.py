@@ -21,7 +21,7 @@ from ...moist_air import layer_mass
 from ...parameters import follow
 from ...training.offline import fit_offline
 from ..study import Findings, Score
-from ._air_columns import DAY, SIZES, SURFACE, TRANSPORT, YEAR, Q, Runs, T, first, host, run, weather
+from ._air_columns import DAY, SIZES, SURFACE, TRANSPORT, YEAR, Q, Runs, T, first, heard, host, run, weather
 
 JOINT = "physics.longwave"
 UP, DOWN, NET, HEATING = (v.name for v in FLUXES)
