@@ -44,11 +44,11 @@ def parcel_temperature(temperature: Array, humidity: Array, start: Array, pressu
     """The temperature (K) of air that rises from `start` to each `pressure` (Pa), its water falling out.
 
     Dry below the level of condensation; above it `ln T + kappa ln(p0 / p) + L q_s(T, p) / (c_p T)` stays what it was,
-    found by Newton's method. Bolton (1980), doi:10.1175/1520-0493(1980)108<1046:TCOEPT>2.0.CO;2, his equation 22.
+    found by Newton's method. Bolton (1980), doi:10.1175/1520-0493(1980)108<1046:TCOEPT>2.0.CO;2, his equation 21.
 
         >>> warm = parcel_temperature(jnp.array(300.0), jnp.array(0.017), jnp.array(1e5), jnp.array([9.5e4, 5e4, 2e4]))
         >>> warm.round().tolist()
-        [296.0, 271.0, 225.0]
+        [296.0, 269.0, 218.0]
     """
     dry = temperature * (pressure / start) ** KAPPA
     vapour_pressure = 0.01 * start * humidity / (WATER_TO_AIR + (1 - WATER_TO_AIR) * humidity)  # hPa
