@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from mechlearn.compose import Rollout
+from mechlearn.experiments.resolve import names
 from mechlearn.learners.mlp import MLP
 
 ROOT = Path(__file__).parents[1]
@@ -74,6 +75,12 @@ def test_couplings_named_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for module, function in re.findall(r"`((?:cascade|embedded|infused)\.\w+|hybrid)\.(\w+)`", text):
         assert hasattr(importlib.import_module(f"mechlearn.couplings.{module}"), function), f"{module}.{function}"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/theory.md"])
+def test_every_coupling_is_named(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert not [coupling for coupling in names("couplings") if f"`{coupling}`" not in text]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
