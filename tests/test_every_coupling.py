@@ -62,7 +62,7 @@ FURTHER = {
 
 
 def elsewhere(name):
-    """Whether a coupling speaks of depths, of surfaces seen through the air, or of columns of it: other files hold it."""
+    """Whether a coupling speaks of depths, of surfaces under air, or of columns of air: other files hold it."""
     takes = inspect.signature(thing("couplings", name)).parameters
     target, joint = takes.get("target"), takes.get("joint")
     if joint is not None and str(joint.default).startswith("physics"):
