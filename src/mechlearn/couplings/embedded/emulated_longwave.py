@@ -29,6 +29,7 @@ SEEN = (
 LEAST = (1e-8, 1e-11, 1e-8, 1e-9, 1e-9)  # mole fractions, of the gases in `SEEN`
 LOGARITHMS = (-14.0, 3.0)  # of absorption (Pa-1), what points are spread over before they are taught
 TOLERANCE = (0.4, 0.08)  # W m-2 and K day-1: what a misfit of 1 is
+ALOFT = 8.0  # Pa: where the tolerance of heating has doubled
 TAUGHT = "longwave_emulator.npz"
 
 
@@ -117,15 +118,15 @@ def answered(scheme: Model, columns: Fields, *, batch_size: int = 8) -> Columns:
     return Columns(given, run(scheme, given))
 
 
-def misfit(model: Model, columns: Columns, key: PRNGKeyArray | None = None) -> Array:
-    """How far fluxes and heating are from the scheme's, 1 where by `TOLERANCE`; heating above 1 hPa counts less.
+def misfit(model: Model, columns: Columns, key: PRNGKeyArray | None = None, *, aloft: float = ALOFT) -> Array:
+    """How far fluxes and heating are from the scheme's, in `TOLERANCE`; heating's is doubled at `aloft` (Pa).
 
     Squares that become straight beyond three times the tolerance, as thin layers may warm by 100 K day-1.
     """
     made = jax.vmap(model)(columns.given)
     up, down, _, warming = (v.name for v in FLUXES)
     apart = {name: made[name] - columns.answer[name] for name in (up, down, warming)}
-    thin = 1 + jnp.sqrt(50.0 / columns.given["air_pressure"])
+    thin = 1 + jnp.sqrt(aloft / columns.given["air_pressure"])
     scaled = apart[warming] / (TOLERANCE[1] * thin)
     heat = jnp.mean(18 * (jnp.sqrt(1 + scaled**2 / 9) - 1))
     flux = 0.5 * (jnp.mean(apart[up] ** 2) + jnp.mean(apart[down] ** 2))
@@ -133,10 +134,17 @@ def misfit(model: Model, columns: Columns, key: PRNGKeyArray | None = None) -> A
 
 
 def teach(
-    system: System, columns: Columns, validation: Columns | None = None, *, how: Descent, key: PRNGKeyArray
+    system: System,
+    columns: Columns,
+    validation: Columns | None = None,
+    *,
+    how: Descent,
+    key: PRNGKeyArray,
+    aloft: float = ALOFT,
 ) -> tuple[System, Descended]:
     """Teach an emulator the fluxes and heating of the scheme it replaces, through the solution of the transfer."""
-    found = descend(scaled_by(system.model, columns), misfit, columns, key=key, validation=validation, how=how)
+    loss, model = partial(misfit, aloft=aloft), scaled_by(system.model, columns)
+    found = descend(model, loss, columns, key=key, validation=validation, how=how)
     return System(found.model, system.terms, (), ()), found
 
 

@@ -39,11 +39,10 @@ class GreyLongwave(Model):
         half = fields["air_pressure_at_half_levels"]
         warmth = fields["air_temperature_profile"]
         edge = at_half_levels(fields["air_pressure"], half, warmth)
-        shining = (
-            STEFAN_BOLTZMANN * t[..., None] ** 4 for t in (warmth, edge[:-1], edge[1:], fields["surface_temperature"])
-        )
-        depth = self.optical_depth(half, fields["specific_humidity"])
-        return answer(half, *fluxes(depth[:, None], *shining, fields["surface_emissivity"]))
+        depth = self.optical_depth(half, fields["specific_humidity"])[:, None]
+        warm = (warmth, edge, fields["surface_temperature"])
+        middle, edge, ground = (STEFAN_BOLTZMANN * t[..., None] ** 4 for t in warm)
+        return answer(half, *fluxes(depth, middle, edge[:-1], edge[1:], ground, fields["surface_emissivity"]))
 
     def optical_depth(self, half_level_pressure: Array, specific_humidity: Array) -> Array:
         """The optical depth (1) of each layer."""
