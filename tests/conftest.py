@@ -6,6 +6,8 @@ import os
 from importlib.metadata import version
 from pathlib import Path
 
+import platformdirs
+
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("MPLBACKEND", "Agg")
 # Tests compile thousands of small functions and run each a few times: code is made quickly, not made quick.
@@ -15,12 +17,14 @@ os.environ["XLA_FLAGS"] = (
     + ("--xla_cpu_use_fusion_emitters=false " if version("jaxlib").startswith("0.10.") else "")
     + os.environ.get("XLA_FLAGS", "")
 )
+# One store of what was compiled serves all workers, and the commands that tests start as processes of their own.
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(Path(platformdirs.user_cache_dir("mechlearn")) / "compiled-tests")
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.02"
 
 import hypothesis
 import jax
 import jax.numpy as jnp
 import numpy as np
-import platformdirs
 import pytest
 
 from mechlearn.compose import Rollout
@@ -32,8 +36,6 @@ from mechlearn.variables import RUNOFF
 
 # A numpy callback inside a compiled function can wait for itself where there is a single core.
 jax.config.update("jax_cpu_enable_async_dispatch", False)
-jax.config.update("jax_compilation_cache_dir", str(Path(platformdirs.user_cache_dir("mechlearn")) / "compiled-tests"))
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
 
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None, max_examples=25)
 hypothesis.settings.load_profile("repeatable")

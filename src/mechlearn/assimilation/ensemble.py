@@ -30,23 +30,25 @@ def square_roots(matrix: Array) -> tuple[Array, Array]:
         True
     """
     unit = jnp.eye(len(matrix), dtype=matrix.dtype)
-    # All eigenvalues lie between 1 and the largest row sum: their middle is the best scale.
-    scale = 0.5 * (1 + jnp.max(jnp.sum(jnp.abs(matrix), axis=1)))
+    # All eigenvalues lie between 1 and 1 + |C|, the norm that sums squares: their middle is the best scale.
+    scale = 1 + 0.5 * jnp.sqrt(jnp.sum((matrix - unit) ** 2))
     enough = 8 * jnp.finfo(matrix.dtype).eps
 
     def unfinished(carry):
         step, _, _, change = carry
-        return (change > enough) & (step < ITERATIONS)
+        # What a correction that moves by `change` leaves to be corrected is less than three times its square.
+        return (3 * change**2 > enough) & (step < ITERATIONS)
 
     def improve(carry):
         step, root, inverse, before = carry
         correction = 1.5 * unit - 0.5 * (inverse @ root)
-        change = jnp.max(jnp.abs(correction - unit))
+        change = jnp.sqrt(jnp.sum((correction - unit) ** 2))
         # At the end of the road rounding makes the correction wander: stop where it no longer shrinks.
         change = jnp.where((change < 1e-3) & (change > 0.5 * before), 0, change)
         return step + 1, root @ correction, correction @ inverse, change
 
-    start = (0, matrix / scale, unit, jnp.asarray(jnp.inf, matrix.dtype))
+    first = 1.5 * unit - 0.5 * matrix / scale
+    start = (1, matrix @ first / scale, first, jnp.asarray(jnp.inf, matrix.dtype))
     _, root, inverse, _ = jax.lax.while_loop(unfinished, improve, start)
     return root * jnp.sqrt(scale), inverse / jnp.sqrt(scale)
 
@@ -60,13 +62,43 @@ def rotation(key: PRNGKeyArray, size: int) -> Array:
         >>> bool(jnp.allclose(turned.sum(axis=0), 1.0, atol=1e-5))
         True
     """
-    normal = jax.random.normal(key, (size - 1, size - 1))
-    turn, upper = jnp.linalg.qr(normal)
-    turn = turn * jnp.sign(jnp.diagonal(upper))
-    # The reflection that takes the first axis to (1, ..., 1) / sqrt(N), less that axis, spans what has no mean.
-    mirror = jnp.full(size, 1 / jnp.sqrt(1.0 * size)).at[0].add(-1.0)
-    basis = jnp.eye(size) - jnp.outer(mirror, mirror) * 2 / jnp.sum(mirror**2)
-    return 1 / size + basis[:, 1:] @ turn @ basis[:, 1:].T
+    unit = jnp.eye(size)
+    return 1 / size + rotated(key, unit - unit.mean(axis=0))
+
+
+def rotated(key: PRNGKeyArray, anomalies: Array) -> Array:
+    """Anomalies (member, state) turned at random: a rotation of the members drawn uniformly, and never formed.
+
+    One reflection for each member but the first, each towards a direction drawn in the space that is left.
+    Stewart (1980), doi:10.1137/0717034.
+
+        >>> turned = rotated(jax.random.key(0), jnp.array([[-1.0], [0.0], [1.0]]))
+        >>> round(float(jnp.sum(turned)), 5), round(float(jnp.sum(turned**2)), 5)
+        (0.0, 2.0)
+    """
+    free = len(anomalies) - 1
+    normal = jax.random.normal(key, (free, free), anomalies.dtype)
+    place = jnp.arange(free)
+
+    def reflect(count, rows):
+        first = free - 1 - count
+        left = place >= first
+        drawn = jnp.where(left, normal[first], 0)
+        sign = jnp.where(normal[first, first] < 0, -1, 1).astype(rows.dtype)
+        axis = drawn + sign * jnp.where(place == first, jnp.sqrt(drawn @ drawn), 0)
+        turned = rows - jnp.outer(axis * (2 / (axis @ axis)), axis @ rows)
+        return jnp.where(left[:, None], -sign * turned, rows)
+
+    mean_free = _mirrored(anomalies)
+    turned = jax.lax.fori_loop(0, free, reflect, mean_free[1:])
+    return _mirrored(jnp.concatenate([jnp.zeros_like(mean_free[:1]), turned]))
+
+
+def _mirrored(table: Array) -> Array:
+    """Rows reflected so that their mean becomes the first row, times the root of their number; its own inverse."""
+    size = len(table)
+    mirror = jnp.full(size, size**-0.5, table.dtype).at[0].add(-1)
+    return table - jnp.outer(mirror * (2 / (mirror @ mirror)), mirror @ table)
 
 
 def replace_lost(ensemble: Array, key: PRNGKeyArray) -> tuple[Array, Array]:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from ..core import Analysis
-from .ensemble import centred, rotation
+from .ensemble import centred, rotated
 
 
 class Inflate(Analysis):
@@ -52,7 +52,7 @@ class Rotate(Analysis):
     def update(self, ensemble: Array, predicted: Array, observed: Array, *, key: PRNGKeyArray) -> Array:
         own, turn = jax.random.split(key)
         mean, anomalies = centred(self.analysis.update(ensemble, predicted, observed, key=own))
-        return mean + rotation(turn, len(ensemble)).astype(ensemble.dtype) @ anomalies
+        return mean + rotated(turn, anomalies)
 
 
 class Relax(Analysis):
