@@ -75,7 +75,12 @@ def test_a_closure_taught_alone_then_through_the_solver_forecasts_better(nature)
     alone = fit_offline(system, Trajectories(nature, states=(X,), length=50), key=KEY)
     series = {X: nature[X]}
     how = Descent(epochs=2, batch_size=32, learning_rate=3e-3, patience=0)
-    (through,), history = fit_growing([alone], series, lengths=(2, 8), key=KEY, how=how, stride=8)
+
+    def misfit(predicted, observed, spread):
+        return jnp.mean(((predicted[X] - observed[X]) / spread[X][:, None, None]) ** 2)
+
+    options = {"lengths": (2, 8), "key": KEY, "how": how, "stride": 8, "misfit": misfit}
+    (through,), history = fit_growing([alone], series, **options)
     assert [len(losses) for losses in history] == [2, 2] and history[1][-1] < history[1][0]
 
     def error(model):
