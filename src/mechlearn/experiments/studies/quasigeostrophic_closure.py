@@ -149,7 +149,7 @@ def judge(host, closed, truth, *, outside, seconds, skipped, split="main") -> tu
         run = free(step, truth[Q][0], len(truth[Q]))
         climates[name] = climate(host, run[skipped:])
         found = {**errors(climates[name], climates["fine model"]), "members_lost": lost(run[None], LIMIT)}
-        if name.startswith("embedded"):
+        if name != "mechanism_only":
             found |= correlations(step, truth, outside if name == QUARTER else np.ones_like(outside))
         scores += [_score(name, metric, value, split, seconds.get(name, np.nan)) for metric, value in found.items()]
     for metric in ("spectrum_error", "mean_state_error"):
@@ -163,7 +163,9 @@ def correlations(step: Model, truth: dict, where: np.ndarray) -> dict[str, float
     """How what a closure says of the fine run's states goes with what it should say, in each layer; and its mean."""
     told = jax.jit(jax.vmap(lambda q: step.closure(step.told(q))[S]))  # pyright: ignore[reportAttributeAccessIssue]
     said, wanted = (np.asarray(spared(f)) for f in (told(truth[Q][::25]), jnp.asarray(truth[S][::25])))
-    upper, lower = (float(np.corrcoef(said[:, n, where].ravel(), wanted[:, n, where].ravel())[0, 1]) for n in (0, 1))
+    with np.errstate(all="ignore"):
+        pairs = [(said[:, layer, where].ravel(), wanted[:, layer, where].ravel()) for layer in (0, 1)]
+        upper, lower = (float(np.corrcoef(*pair)[0, 1]) for pair in pairs)
     mean = float(np.max(np.abs(said.mean(axis=(2, 3)))) / max(float(said.std()), 1e-30))
     return {"offline_correlation_upper": upper, "offline_correlation_lower": lower, "mean_forcing": mean}
 
