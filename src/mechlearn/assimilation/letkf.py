@@ -9,7 +9,7 @@ from jaxtyping import Array, PRNGKeyArray
 from ..core import Analysis
 from .enkf import transform
 from .ensemble import centred
-from .localisation import Localisation
+from .localisation import Localisation, sharing_a_place
 
 
 class LETKF(Analysis):
@@ -34,7 +34,7 @@ class LETKF(Analysis):
     block: int = eqx.field(static=True)
 
     def __init__(self, localisation: Localisation, *, nearest: int | None = None, block: int = 4096):
-        numbers = _together(np.asarray(localisation.state_at))
+        numbers = sharing_a_place(np.asarray(localisation.state_at))
         one_each = eqx.tree_at(lambda w: w.state_at, localisation, localisation.state_at[numbers[:, 0]])
         index, weight = one_each.neighbours(nearest)
         self.index, self.weight, self.block = jnp.asarray(index), jnp.sqrt(jnp.asarray(weight)), block
@@ -56,14 +56,6 @@ class LETKF(Analysis):
         else:
             analysed = jax.lax.map(local, places, batch_size=self.block)
         return jnp.zeros_like(ensemble).at[:, numbers.ravel()].set(analysed.reshape(-1, len(ensemble)).T)
-
-
-def _together(places: np.ndarray) -> np.ndarray:
-    """The numbers of the state at each place (place, number); each by itself when places have unequal many."""
-    _, place, count = np.unique(places, axis=0, return_inverse=True, return_counts=True)
-    if np.any(count != count[0]) or count[0] == 1:
-        return np.arange(len(places))[:, None]
-    return np.argsort(np.ravel(place), kind="stable").reshape(len(count), count[0])
 
 
 class LocalEAKF(Analysis):

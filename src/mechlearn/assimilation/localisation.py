@@ -114,6 +114,18 @@ class Localisation(eqx.Module):
         return np.where(there, index, 0).astype(np.int32), np.where(there, weight, 0).astype(np.float32)
 
 
+def sharing_a_place(places: np.ndarray) -> np.ndarray:
+    """The numbers of the state at each place (place, number); each by itself when places have unequal many.
+
+    >>> sharing_a_place(np.array([[0.0], [1.0], [0.0], [1.0]])).tolist()
+    [[0, 2], [1, 3]]
+    """
+    _, place, count = np.unique(places, axis=0, return_inverse=True, return_counts=True)
+    if np.any(count != count[0]) or count[0] == 1:
+        return np.arange(len(places))[:, None]
+    return np.argsort(np.ravel(place), kind="stable").reshape(len(count), count[0])
+
+
 def _refuse_outside(state: np.ndarray, seen: np.ndarray, radius: float, period: tuple[float, ...]) -> None:
     low, high = state.min(axis=0), state.max(axis=0)
     around = np.array(period)

@@ -16,6 +16,7 @@ from ..assimilation.cycle import Assimilation, Smoother
 from ..assimilation.error import ObservationError
 from ..assimilation.inflation import AdaptiveInflate, Inflate, Recover, Relax, Rotate
 from ..assimilation.letkf import LETKF, LocalEAKF
+from ..assimilation.local_smoother import LocalIEnKS
 from ..assimilation.localisation import Localisation
 from ..compose import Pass
 from ..core import named
@@ -26,7 +27,7 @@ from .resolve import hint, thing
 TWIN = {"cycles": 5000, "burn_in": 400, "every": 1, "error_variance": 1.0, "initial_spread": 0.03, "spin_up": 500}
 WRAPPED = {"inflation": Inflate, "relaxation": Relax}
 FLAGS = {"adaptive": AdaptiveInflate, "rotation": Rotate, "recover": Recover}
-LOCAL = (LETKF, LocalEAKF)
+LOCAL = (LETKF, LocalEAKF, LocalIEnKS)
 OWN = ("label", "method", "members", "expected", "radius", "taper", *WRAPPED, *FLAGS)
 
 
@@ -80,17 +81,17 @@ def _analysis(table: dict[str, Any], system: Assimilation):
             f"there is no method {table.get('method')!r}; write file.Class of mechlearn.assimilation, as enkf.ETKF"
         ) from None
     options = {key: value for key, value in table.items() if key not in OWN}
+    if found in LOCAL:
+        ring = np.arange(float(system.size))
+        options["localisation"] = Localisation(
+            ring, ring, table["radius"], period=float(system.size), taper=table.get("taper", "gaspari_cohn")
+        )
     if issubclass(found, Smoother):
         options |= {"inflation": table.get("inflation", 1.0), "rotate": table.get("rotation", False)}
         return found(**options)
     unknown = set(options) - set(inspect.signature(found).parameters)
     if unknown:
         raise RequestError(f"{_label(table)} has unknown keys {sorted(unknown)}; allowed: {', '.join(OWN)}")
-    if found in LOCAL:
-        ring = np.arange(float(system.size))
-        options["localisation"] = Localisation(
-            ring, ring, table["radius"], period=float(system.size), taper=table.get("taper", "gaspari_cohn")
-        )
     analysis = found(**options)
     for key, wrapper in WRAPPED.items():
         analysis = wrapper(analysis, table[key]) if key in table else analysis
