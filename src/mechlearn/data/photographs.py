@@ -18,9 +18,30 @@ def photographs() -> dict[str, np.ndarray]:
 
 
 def patches(images: list[np.ndarray], count: int, size: int, draw: np.random.Generator) -> np.ndarray:
-    """Square pieces (piece, row, column) from anywhere, turned and mirrored at random, half of them at half scale."""
-    scales = [scaled for image in images for scaled in (image, _halved(image))]
+    """Square pieces (piece, row, column) from anywhere, turned and mirrored at random, at scales 1, 1/2 and 1/4."""
+    scales = [scaled for image in images for scaled in (image, _halved(image), _halved(_halved(image)))]
     return np.stack([_piece(scales[draw.integers(len(scales))], size, draw) for _ in range(count)])
+
+
+def dead_leaves(count: int, size: int, draw: np.random.Generator, leaves: int = 100) -> np.ndarray:
+    """Images (image, row, column) of discs that lie over each other: edges at all scales, as in photographs.
+
+    Radii have the density `r^-3`, shades are even between 0 and 1. Lee et al. (2001), doi:10.1023/A:1011109015675.
+
+        >>> dead_leaves(2, 16, np.random.default_rng(0)).shape
+        (2, 16, 16)
+    """
+    return np.stack([_leaves(size, draw, leaves) for _ in range(count)])
+
+
+def _leaves(size: int, draw: np.random.Generator, leaves: int) -> np.ndarray:
+    radius = 1.5 / np.sqrt(1 - draw.random(leaves) * (1 - (1.5 / size) ** 2))
+    # The last leaf lies under all others and covers everything.
+    radius[-1] = 3 * size
+    row, column = draw.uniform(-size / 4, 5 * size / 4, (2, leaves, 1))
+    place = np.arange(size)
+    inside = ((place - row) ** 2)[:, :, None] + ((place - column) ** 2)[:, None, :] < radius[:, None, None] ** 2
+    return draw.random(leaves)[np.argmax(inside, axis=0)]
 
 
 def _piece(image: np.ndarray, size: int, draw: np.random.Generator) -> np.ndarray:

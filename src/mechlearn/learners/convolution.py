@@ -104,31 +104,30 @@ class Convolution(Learner):
         return taught(self, inputs, targets, key=key)
 
 
-def neighbours(field: Array, kernel: Sequence[int], *, apart: int = 1, edge: Literal["wrap", "edge"] = "wrap") -> list:
-    """A field as every neighbour sees it: one shifted copy for each place of a kernel along the first axes.
+def views(field: Array, kernel: Sequence[int]) -> list[Array]:
+    """What each place of a kernel sees as the kernel moves over a field along its first axes: one array a place.
 
-    The neighbours stand `apart` cells from each other; beyond its edge the field goes on periodically ("wrap") or as
-    it ended ("edge").
-
-        >>> [seen.tolist() for seen in neighbours(jnp.array([1.0, 2.0, 3.0]), (3,))]
-        [[3.0, 1.0, 2.0], [1.0, 2.0, 3.0], [2.0, 3.0, 1.0]]
+    >>> [view.tolist() for view in views(jnp.array([3.0, 1.0, 2.0, 3.0, 1.0]), (3,))]
+    [[3.0, 1.0, 2.0], [1.0, 2.0, 3.0], [2.0, 3.0, 1.0]]
     """
-    beyond = [(apart * (size // 2),) * 2 for size in kernel] + [(0, 0)] * (field.ndim - len(kernel))
-    around = jnp.pad(field, beyond, mode=edge)
-    offsets = itertools.product(*(range(0, apart * size, apart) for size in kernel))
-    return [around[tuple(slice(o, o + n) for o, n in zip(at, field.shape, strict=False))] for at in offsets]
+    sizes = [side - size + 1 for side, size in zip(field.shape, kernel, strict=False)]
+    starts = itertools.product(*(range(size) for size in kernel))
+    return [field[tuple(slice(o, o + n) for o, n in zip(start, sizes, strict=True))] for start in starts]
 
 
-def convolved(field: Array, weight: Array, *, apart: int = 1, edge: Literal["wrap", "edge"] = "wrap") -> Array:
-    """`sum_r W(r) a(s + r)`: field (*grid, channel), weight (*kernel, channel, channel out); edges as `neighbours`.
+@jax.jit
+def convolved(field: Array, weight: Array) -> Array:
+    """`sum_r W(r) a(s + r)` around a periodic grid: field (*grid, channel), weight (*kernel, channel, channel out).
 
     >>> convolved(jnp.array([[1.0], [0.0], [0.0]]), jnp.array([[[1.0]], [[0.0]], [[2.0]]]))[:, 0].tolist()
     [0.0, 1.0, 2.0]
     """
     *kernel, _, leaving = weight.shape
-    # Neighbours side by side and one product: XLA's own convolution is several times slower inside a loop.
-    seen = neighbours(field, kernel, apart=apart, edge=edge) if math.prod(kernel) > 1 else [field]
-    return jnp.concatenate(seen, axis=-1) @ weight.reshape(-1, leaving)
+    if math.prod(kernel) > 1:
+        around = jnp.pad(field, [*((size // 2, size // 2) for size in kernel), (0, 0)], mode="wrap")
+        # Neighbours side by side and one product: XLA's own convolution is several times slower inside a loop.
+        field = jnp.concatenate(views(around, kernel), axis=-1)
+    return field @ weight.reshape(-1, leaving)
 
 
 def gathered(field: Array, block: int) -> Array:

@@ -13,7 +13,7 @@ from jaxtyping import PRNGKeyArray
 
 from ..core import Fields, Learner, Variable, require
 from ..descent import Descent
-from .convolution import neighbours
+from .convolution import views
 from .examples import on_one_grid, usable
 from .mlp import MLP
 
@@ -74,9 +74,9 @@ class Patches(Learner):
         """The values around every place, each named by its neighbour, along one axis of places."""
         made = {}
         for variable in self.inputs:
-            field = jnp.asarray(fields[variable.name])
-            for place, seen in enumerate(neighbours(field, (2 * self.reach + 1,) * field.ndim)):
-                made[f"{variable.name}_{place}"] = seen.ravel()
+            around = jnp.pad(fields[variable.name], self.reach, mode="wrap")
+            for place, view in enumerate(views(around, (2 * self.reach + 1,) * around.ndim)):
+                made[f"{variable.name}_{place}"] = view.ravel()
         return made
 
     def _drawn(self, inputs: Fields, targets: Fields, key: PRNGKeyArray) -> tuple[Fields, Fields]:

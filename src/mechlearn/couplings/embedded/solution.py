@@ -83,13 +83,12 @@ def first_guess(
 
     Source: Krasnopolsky & Schiller (2003), doi:10.1016/S0893-6080(03)00027-3.
     """
-    mechanism = settled(mechanism, "embedded.solution")
     inverse = _inverse(mechanism, ranges, errors, unknown, solver)
     draw = jax.random.key(0) if key is None else key
     seen, targets = _noisy(inverse, ranges, simulations, draw)
     taught = _taught(learner(inverse.inputs, inverse.unknown), seen, targets, draw)
     model = eqx.tree_at(lambda m: m.guess, inverse, taught, is_leaf=lambda node: node is None)
-    return System(model, terms_of(mechanism), stages=())
+    return System(model, terms_of(inverse.forward), stages=())
 
 
 def surrogate_inversion(
@@ -112,13 +111,12 @@ def surrogate_inversion(
 
     Source: Davis et al. (1993), doi:10.1109/36.239907.
     """
-    mechanism = settled(mechanism, "embedded.solution")
     inverse = _inverse(mechanism, ranges, errors, unknown, solver)
     draw = jax.random.key(0) if key is None else key
-    inputs, made = _simulated(mechanism, ranges, simulations, draw)
+    inputs, made = _simulated(inverse.forward, ranges, simulations, draw)
     targets = {v.name: made[v.name] for v in inverse.observed}
-    taught = _taught(learner(mechanism.inputs, inverse.observed), inputs, targets, draw)
-    return System(eqx.tree_at(lambda m: m.forward, inverse, taught), terms_of(mechanism), stages=())
+    taught = _taught(learner(inverse.forward.inputs, inverse.observed), inputs, targets, draw)
+    return System(eqx.tree_at(lambda m: m.forward, inverse, taught), terms_of(inverse.forward), stages=())
 
 
 class Posterior(Model):
@@ -162,7 +160,6 @@ def amortised(
 
     Source: Cranmer et al. (2020), doi:10.1073/pnas.1912789117; Jeffrey & Wandelt (2020), arXiv:2011.05991.
     """
-    mechanism = settled(mechanism, "embedded.solution")
     inverse = _inverse(mechanism, ranges, errors, unknown, None)
     draw = jax.random.key(0) if key is None else key
     half = simulations // 2
@@ -172,7 +169,7 @@ def amortised(
     guessed = jax.jit(jax.vmap(lambda one: mean(one)))(rest)
     misses = {_square(v).name: (guessed[v.name] - targets[v.name][half:]) ** 2 for v in inverse.unknown}
     square = _taught(learner(inverse.inputs, tuple(_square(v) for v in inverse.unknown)), rest, misses, draw)
-    return System(Posterior(mean, square), terms_of(mechanism), stages=())
+    return System(Posterior(mean, square), terms_of(inverse.forward), stages=())
 
 
 def _square(variable: Variable) -> Variable:
@@ -201,6 +198,7 @@ def _noisy(inverse: Retrieve, ranges: Ranges, count: int, key: PRNGKeyArray) -> 
 def _inverse(
     mechanism: Model, ranges: Ranges, errors: Errors, unknown: tuple[str, ...], solver: Solver | None
 ) -> Retrieve:
+    mechanism = settled(mechanism, "embedded.solution")
     there = named(mechanism.inputs)
     if set(ranges) != set(there) or not set(unknown) <= set(there):
         raise ValueError(

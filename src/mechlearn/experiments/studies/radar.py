@@ -1,28 +1,19 @@
 """Radar images from part of a phase history, by plug-and-play on the magnitude."""
 
-import time
-from collections.abc import Callable
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ...core import Fields, Model
+from ...core import Fields
 from ...mechanisms.imaging.phase_history import IMAGINARY, REAL, PhaseHistory
 from ...solvers.magnitude import Magnitude, SoftThreshold
-from ...solvers.plug_and_play import PlugAndPlay
 from ...solvers.total_variation import TotalVariation
 from ..study import Findings, Score
-from ._photographs import IMAGE, taught_denoiser
-from .fusion import converging, noisy
-from .tomography import ratio
+from ._photographs import EPOCHS, IMAGE, PIECES, taught_denoiser
+from ._reconstruction import FIXED_PENALTY, Prior, Restore, annealed, judged, learned, noisy, ratio
 
-PENALTY = 100.0
-CHOICES: dict[str, tuple[float, ...]] = {
-    "l1 magnitude": (1.0, 3.0, 10.0),
-    "plug-and-play total variation": (1.0, 3.0, 10.0),
-    "plug-and-play learned": (0.05, 0.1, 0.2),
-}
+WEIGHTS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+LEVELS = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16)
 
 
 def study(
@@ -30,9 +21,9 @@ def study(
     size: int = 64,
     share: float = 0.5,
     snr: float = 25.0,
-    iterations: int = 100,
-    pieces: int = 1600,
-    epochs: int = 12,
+    iterations: int = 40,
+    pieces: int = PIECES,
+    epochs: int = EPOCHS,
     seed: int,
 ) -> Findings:
     """Form a radar image from a random share of its phase history, the phase of every pixel being random.
@@ -43,52 +34,43 @@ def study(
     Alver et al. (2019), arXiv:1912.03555, whose scenes are not public: only the order is comparable.
     """
     draw = np.random.default_rng(seed)
-    scenes = [observed(size, share, snr, draw) for _ in range(2)]
-    methods = {name: restorer(prior, iterations) for name, prior in priors(pieces, epochs).items()}
-    (chosen_on, other), (truth, data) = scenes
-    fourier = np.abs(np.fft.ifft2(data["seen"][0] + 1j * data["seen"][1], norm="ortho"))
-    scores = [Score("Fourier transform", "psnr", ratio(fourier, truth), "dB")]
-    moved, notes = {}, []
-    for name, restore in methods.items():
-        tried = [ratio(restore(other, choice)[0], chosen_on) for choice in CHOICES[name]]
-        best = CHOICES[name][int(np.argmax(tried))]
-        begin = time.perf_counter()
-        image, residuals = jax.block_until_ready(restore(data, best))
-        seconds = time.perf_counter() - begin
-        scores.append(Score(name, "psnr", ratio(image, truth), "dB", seconds=seconds))
-        scores.append(Score(name, "last_residual", float(residuals[-1])))
-        moved[name] = np.asarray(residuals)
-        notes.append(f"{name}: {best:g} was the best of {CHOICES[name]} on another scene.")
-    return Findings(scores, {"How far each iteration still moves": lambda axes: converging(axes, moved)}, notes)
-
-
-def priors(pieces: int, epochs: int) -> dict[str, Callable[[jax.Array], tuple[Model, jax.Array]]]:
-    """Each method's denoiser of magnitudes and penalty, from its one number."""
-    network = taught_denoiser(pieces, epochs)
-    return {
-        "l1 magnitude": lambda weight: (SoftThreshold(IMAGE, weight / PENALTY), PENALTY),
-        "plug-and-play total variation": lambda weight: (TotalVariation(IMAGE, weight / PENALTY, 30), PENALTY),
-        "plug-and-play learned": lambda level: (network.facing(IMAGE, level), level**-2),
+    other, test = (observed(size, share, snr, draw) for _ in range(2))
+    priors: dict[str, tuple[tuple[float, ...], Prior]] = {
+        "l1 magnitude": (WEIGHTS, lambda w: (SoftThreshold(IMAGE, w / FIXED_PENALTY), FIXED_PENALTY)),
+        "plug-and-play total variation": (
+            WEIGHTS,
+            lambda w: (TotalVariation(IMAGE, w / FIXED_PENALTY, 30), FIXED_PENALTY),
+        ),
+        "plug-and-play learned": (LEVELS, learned(taught_denoiser(pieces, epochs), IMAGE)),
     }
+    found = judged({n: (choices, restorer(p, iterations)) for n, (choices, p) in priors.items()}, other, test)
+    score = Score("Fourier transform", "psnr", ratio(np.abs(transformed(test[1]["seen"])), test[0]), "dB")
+    return Findings([score, *found.scores], found.figures, found.notes)
 
 
-def restorer(prior: Callable, iterations: int) -> Callable[[dict, float], tuple[jax.Array, jax.Array]]:
-    """Plug-and-play as a function of what was seen and of a prior's number: the magnitude, and how it converged."""
+def transformed(seen: jax.Array) -> jax.Array:
+    """The complex image that the inverse Fourier transform makes of a phase history (part, frequency, aspect)."""
+    return jnp.fft.ifft2(seen[0] + 1j * seen[1], norm="ortho")
+
+
+def restorer(prior: Prior, iterations: int) -> Restore:
+    """Plug-and-play on the magnitude, from what the Fourier transform gives."""
+
+    def of_magnitude(number: jax.Array) -> tuple[Magnitude, jax.Array | float]:
+        denoiser, penalty = prior(number)
+        return Magnitude(denoiser, (REAL, IMAGINARY)), penalty
 
     @jax.jit
     def restore(data: dict[str, jax.Array], choice: jax.Array) -> tuple[jax.Array, jax.Array]:
-        radar = PhaseHistory(data["recorded"])
-        denoiser, penalty = prior(choice)
+        radar, first = PhaseHistory(data["recorded"]), transformed(data["seen"])
 
         def misfit(fields: Fields) -> jax.Array:
             made = radar(fields)
-            return (jnp.stack([made["phase_history_real"], made["phase_history_imaginary"]]) - data["seen"]) / data[
-                "error"
-            ]
+            both = jnp.stack([made["phase_history_real"], made["phase_history_imaginary"]])
+            return (both - data["seen"]) / data["error"]
 
-        first = jnp.fft.ifft2(data["seen"][0] + 1j * data["seen"][1], norm="ortho")
-        solver = PlugAndPlay(Magnitude(denoiser, (REAL, IMAGINARY)), penalty, iterations=iterations, inner=5)
-        told = solver.restore(misfit, {REAL.name: first.real, IMAGINARY.name: first.imag})
+        guess = {REAL.name: first.real, IMAGINARY.name: first.imag}
+        told = annealed(of_magnitude, choice, misfit, guess, iterations, inner=5)
         return jnp.hypot(told.fields[REAL.name], told.fields[IMAGINARY.name]), told.residuals
 
     return restore
