@@ -20,15 +20,11 @@ Prior = Callable[[jax.Array], tuple[Model, jax.Array | float]]
 Restore = Callable[[Any, float], tuple[jax.Array, jax.Array]]
 WIDTHS = (4.0, 2.0, 1.0)
 FIXED_PENALTY = 100.0
-STRENGTH = 0.23
 
 
 def learned(network: Denoiser, variable: Variable) -> Prior:
-    """A network as the prior: its number is the noise level, `penalty = 0.23 / level²`.
-
-    Zhang et al. (2022), doi:10.1109/TPAMI.2021.3088914, whose strength it is.
-    """
-    return lambda level: (network.facing(variable, level), STRENGTH / level**2)
+    """A network as the prior: its number is the noise level, `penalty = 1 / level²`, the noise that ADMM hands to it."""
+    return lambda level: (network.facing(variable, level), level**-2.0)
 
 
 def annealed(

@@ -20,7 +20,7 @@ from ._reconstruction import FIXED_PENALTY, Prior, annealed, converging, learned
 # Blue, green, red and near infrared of a four-band camera, in micrometres.
 CHANNELS = ((0.45, 0.52), (0.52, 0.60), (0.63, 0.69), (0.76, 0.889))
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
-SHARES = (0.0625, 0.125, 0.25, 0.5)
+SHARES = (0.0625, 0.125, 0.25)
 LEVELS = (0.025, 0.05, 0.1, 0.2)
 COEFFICIENTS = Variable("coefficients", "1", ("base", "row", "column"))
 SEEN = Variable("seen", "1", ("base", "line", "sample"))

@@ -18,7 +18,7 @@ from ._photographs import EPOCHS, IMAGE, PIECES, taught_denoiser
 from ._reconstruction import FIXED_PENALTY, Prior, Restore, annealed, judged, learned, noisy, ratio
 
 WEIGHTS = (2.0, 4.0, 8.0, 16.0)
-LEVELS = (0.01, 0.02, 0.04, 0.08)
+LEVELS = (0.04, 0.08, 0.16)
 
 
 def study(
