@@ -23,7 +23,7 @@ FIXED_PENALTY = 100.0
 
 
 def learned(network: Denoiser, variable: Variable) -> Prior:
-    """A network as the prior: its number is the noise level, `penalty = 1 / level²`, the noise that ADMM hands to it."""
+    """A network as the prior: its number is the noise level, that of what ADMM hands to it, `penalty = 1 / level²`."""
     return lambda level: (network.facing(variable, level), level**-2.0)
 
 
