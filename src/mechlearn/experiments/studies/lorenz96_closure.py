@@ -23,6 +23,7 @@ from ._lorenz96_closures import (
     ORBIT,
     POLYNOMIAL,
     STEP,
+    WIDE_POLYNOMIAL,
     Lessons,
     R,
     U,
@@ -33,7 +34,8 @@ from ._lorenz96_closures import (
     with_fluxes,
 )
 
-APART, LIMIT, SAVED = 2.0, 100.0, 0.5
+APART, LIMIT, SAVED, CHANGED = 2.0, 100.0, 0.5, (1.2, 0.8)
+BLIND = (POLYNOMIAL, WIDE_POLYNOMIAL, ONLINE, GUARDED)
 
 
 def study(
@@ -44,7 +46,7 @@ def study(
     transients: int = 300,
     members: int = 100,
     long_run: float = 1000.0,
-    short_run: float = 60.0,
+    short_run: float = 40.0,
     long_runs_of=(POLYNOMIAL, GUARDED),
     lengths=(5, 25),
     epochs=(3, 3),
@@ -68,20 +70,28 @@ def study(
         far = nature(forcing, transients, 2.04, jax.random.fold_in(own, 2), scatter=True)
         lessons = Lessons.of(model, truth[: runs // 2], far)
         closed, seconds = closures(forcing, lessons, lengths, how, width, own)
-        other = nature(1.2 * forcing, runs // 2, units, jax.random.fold_in(own, 1))
         judged = partial(_judged, seconds=seconds, key=own, members=members)
-        here, there = (with_fluxes(model, truth[runs // 2 :][:4]), with_fluxes(host(1.2 * forcing), other[:4]))
-        climates = {}
+        here, climates = with_fluxes(model, truth[runs // 2 :][:4]), {}
+        others = {times: _elsewhere(times * forcing, runs // 2, units, own) for times in CHANGED}
         for name, step in {"mechanism_only": model, **closed}.items():
             long = long_run if name in long_runs_of else short_run
             found, climates[name] = judged(name, step, truth[runs // 2 :], here, long, split=f"F={forcing:g}")
             scores += found
-            raised = set_parameters(step, {"forcing": jnp.asarray(1.2 * forcing)})
-            scores += judged(name, raised, other, there, long, split=f"F={1.2 * forcing:g}, taught at {forcing:g}")[0]
+            for times, other in others.items():
+                if times > 1 or name in BLIND:
+                    moved = set_parameters(step, {"forcing": jnp.asarray(times * forcing)})
+                    split = f"F={times * forcing:g}, taught at {forcing:g}"
+                    scores += judged(name, moved, *other, long if times > 1 else short_run, split=split)[0]
         distance = histogram_distance(truth[: runs // 2], truth[runs // 2 :])
         scores.append(_score("two-scale model", "climate_distance", distance, f"F={forcing:g}"))
         figures[f"Climate at F = {forcing:g}"] = partial(_histograms, climates | {"truth": truth[runs // 2 :]})
     return Findings(scores, figures)
+
+
+def _elsewhere(forcing: float, runs: int, units: float, key) -> tuple[np.ndarray, dict]:
+    """The truth at another forcing, with its fluxes."""
+    truth = nature(forcing, runs, units, jax.random.fold_in(key, 1))
+    return truth, with_fluxes(host(forcing), truth[:4])
 
 
 def _judged(name, step, truth, seen, long_run, *, members, seconds, key, split) -> tuple[list[Score], np.ndarray]:
