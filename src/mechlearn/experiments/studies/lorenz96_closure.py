@@ -68,24 +68,31 @@ def study(
         own = jax.random.fold_in(key, place)
         model, truth = host(forcing), nature(forcing, runs, units, own)
         far = nature(forcing, transients, 2.04, jax.random.fold_in(own, 2), scatter=True)
-        lessons = Lessons.of(model, truth[: runs // 2], far)
-        closed, seconds = closures(forcing, lessons, lengths, how, width, own)
-        judged = partial(_judged, seconds=seconds, key=own, members=members)
-        here, climates = with_fluxes(model, truth[runs // 2 :][:4]), {}
-        others = {times: _elsewhere(times * forcing, runs // 2, units, own) for times in CHANGED}
+        taught, unseen = truth[: runs // 2], truth[runs // 2 :]
+        closed, seconds = closures(forcing, Lessons.of(model, taught, far), lengths, how, width, own)
+        worlds = {1.0: (unseen, with_fluxes(model, unseen[:4]))}
+        worlds |= {times: _elsewhere(times * forcing, runs // 2, units, own) for times in CHANGED}
+        judged = partial(_everywhere, worlds=worlds, forcing=forcing, seconds=seconds, key=own, members=members)
+        climates = {}
         for name, step in {"mechanism_only": model, **closed}.items():
-            long = long_run if name in long_runs_of else short_run
-            found, climates[name] = judged(name, step, truth[runs // 2 :], here, long, split=f"F={forcing:g}")
+            found, climates[name] = judged(name, step, long_run if name in long_runs_of else short_run, short_run)
             scores += found
-            for times, other in others.items():
-                if times > 1 or name in BLIND:
-                    moved = set_parameters(step, {"forcing": jnp.asarray(times * forcing)})
-                    split = f"F={times * forcing:g}, taught at {forcing:g}"
-                    scores += judged(name, moved, *other, long if times > 1 else short_run, split=split)[0]
-        distance = histogram_distance(truth[: runs // 2], truth[runs // 2 :])
+        distance = histogram_distance(taught, unseen)
         scores.append(_score("two-scale model", "climate_distance", distance, f"F={forcing:g}"))
-        figures[f"Climate at F = {forcing:g}"] = partial(_histograms, climates | {"truth": truth[runs // 2 :]})
+        figures[f"Climate at F = {forcing:g}"] = partial(_histograms, climates | {"truth": unseen})
     return Findings(scores, figures)
+
+
+def _everywhere(name, step, long, short, *, worlds, forcing, **how) -> tuple[list[Score], np.ndarray]:
+    """The scores at the forcing of the teaching and at the others, and the climate at the former."""
+    truth, seen = worlds[1.0]
+    scores, climate = _judged(name, step, truth, seen, long, split=f"F={forcing:g}", **how)
+    for times in CHANGED:
+        if times > 1 or name in BLIND:
+            moved = set_parameters(step, {"forcing": jnp.asarray(times * forcing)})
+            (truth, seen), split = worlds[times], f"F={times * forcing:g}, taught at {forcing:g}"
+            scores += _judged(name, moved, truth, seen, long if times > 1 else short, split=split, **how)[0]
+    return scores, climate
 
 
 def _elsewhere(forcing: float, runs: int, units: float, key) -> tuple[np.ndarray, dict]:
