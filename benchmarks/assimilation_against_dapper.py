@@ -28,7 +28,7 @@ from mechlearn.assimilation.localisation import Localisation
 from mechlearn.compose import Pass
 from mechlearn.mechanisms.flow.lorenz96 import QUANTITY, Lorenz96
 
-ROUNDS, SIZE = 3, 40
+ROUNDS, SIZE = 12, 40
 RING = Localisation(np.arange(40.0), np.arange(40.0), 6.0, period=40.0)
 SYSTEM = Assimilation(Lorenz96(), Pass(QUANTITY), ObservationError.of_variance(np.ones(SIZE)))
 OURS = {
