@@ -1,6 +1,7 @@
 """Every coupling, discovered: taught around HBV on two small catchments, and held to what all of them promise."""
 
 import inspect
+from dataclasses import replace
 from functools import cache, partial
 
 import equinox as eqx
@@ -44,6 +45,8 @@ FURTHER = {
         "mechanisms": (Rollout(HBV()), Rollout(set_parameters(HBV(), {"field_capacity": 90.0}))),
     },
     "embedded.adjustment.daily_parameters": {"names": ("recharge_exponent",)},
+    "embedded.adjustment.imitation": {"learner": mlp, "members": 8},
+    "embedded.adjustment.learned_analysis": {"learner": mlp},
     "embedded.adjustment.static_and_daily_parameters": {
         "daily": ("recharge_exponent",),
         "attributes": ELEVATION,
@@ -76,6 +79,7 @@ every_coupling = pytest.mark.parametrize("name", FOUND)
 LEARN_FROM_THE_MECHANISM = {
     "cascade.initialization.pretraining",
     "cascade.initialization.sample_generation",
+    "embedded.adjustment.imitation",
     "infused.structure_constraint.projected",
 }
 
@@ -87,6 +91,14 @@ def build(name, mechanism=None):
     function = thing("couplings", name)
     first = options.pop("mechanisms", mechanism or Rollout(HBV()))
     return function(first, *([learner] if "learner" in inspect.signature(function).parameters else []), **options)
+
+
+@pytest.fixture(scope="module")
+def catchments(catchments):
+    """Those of all tests, with their observed runoff as a field too, for couplings that steer by it."""
+    seen = catchments.observed["runoff"]
+    variables = catchments.variables | {"observed_runoff": Variable("observed_runoff", "mm day-1", ("time",))}
+    return replace(catchments, fields=catchments.fields | {"observed_runoff": seen}, variables=variables)
 
 
 @pytest.fixture(scope="module")

@@ -1,15 +1,18 @@
-"""Method 5, adjustment: a learner sets the parameters of the running mechanism (differentiable parameter learning)."""
+"""Method 5, adjustment: a learner sets the parameters of the running mechanism, or corrects its state as it runs."""
 
 from collections.abc import Sequence
 
 import jax.numpy as jnp
 from jaxtyping import ArrayLike
 
+from ...assimilation.enkf import ETKF
+from ...assimilation.inflation import Inflate
 from ...compose import Chain, Dial, Rollout
-from ...core import Fields, Lesson, Model, System, Variable, named
+from ...core import Analysis, Fields, Lesson, Model, System, Variable, named
 from ...parameter_sets import Members, members
 from ...parameters import find, parameters, variable_of
-from ..series import Untaught, bare, forcing_of, join, terms_of
+from ..series import Untaught, bare, forcing_of, join, settled, terms_of
+from .learned_analysis import days_changes, scheme_analyses, steered
 
 
 def static_parameters(
@@ -58,6 +61,43 @@ def static_and_daily_parameters(
         ],
         components,
     )
+
+
+def imitation(
+    mechanism: Model,
+    learner: Untaught,
+    *,
+    observed: Sequence[str] = ("runoff",),
+    scheme: Analysis = Inflate(ETKF(), 1.02),
+    members: int = 20,
+    doubt: float = 0.05,
+    error: float = 0.1,
+) -> System:
+    """Let a learner correct the running state with past observations, as an assimilation scheme would have.
+
+    `x_f, y = M(x_f + d, u); d' = g(x_f, o - y)`, g taught on what `scheme` adds with `members` in its own cycles: each
+    single number of the state errs by a share `doubt` of itself at each step, observations by a share `error` of their
+    standard deviation. Reads the fields `observed_<name>`; what is predicted is the forecast, made before its own
+    observation is seen. Any learner will do that sees one time: networks, trees, support vectors; a convolution on a
+    grid.
+
+    Source: Haerter & de Campos Velho (2008), doi:10.1016/j.apm.2007.09.006; Gilbert et al. (2010).
+    """
+    settled(mechanism, "imitation")
+    lesson = Lesson("step.learner", scheme_analyses(scheme, members, doubt, error))
+    return System(steered(mechanism, learner, observed), terms_of(mechanism), (lesson,), ("offline",))
+
+
+def learned_analysis(mechanism: Model, learner: Untaught, *, observed: Sequence[str] = ("runoff",)) -> System:
+    """Let a learner find by itself how observations should correct the running state: taught end to end, no teacher.
+
+    The same model as `imitation`; learner and parameters are taught by the gradient through all steps, for the
+    forecasts that follow from the corrected states.
+
+    Source: McCabe & Brown (2021), arXiv:2111.01058.
+    """
+    lesson = Lesson("step.learner", days_changes, scale_only=True)
+    return System(steered(mechanism, learner, observed), terms_of(mechanism), (lesson,))
 
 
 def _weather(mechanism: Model) -> tuple[Variable, ...]:
