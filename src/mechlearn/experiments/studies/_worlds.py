@@ -79,8 +79,8 @@ class World:
         return np.sqrt(np.sum(((np.asarray(analysed) - np.asarray(truth)) * self.weight) ** 2, axis=-1))
 
 
-def shallow_water(epochs: int) -> World:
-    """Eddies on a doubly periodic plane, a quarter of the cells observed every twelve hours, every tenth time not."""
+def shallow_water(epochs: int, hours: int = 12, inflation: float = 1.05) -> World:
+    """Eddies on a doubly periodic plane, a quarter of the cells observed every so many hours, every tenth time not."""
     count = CELLS**2
     cell = np.stack(np.meshgrid(*[np.arange(float(CELLS))] * 2, indexing="ij"), axis=-1)
     seen = cell[::2, ::2].reshape(-1, 2)
@@ -91,9 +91,9 @@ def shallow_water(epochs: int) -> World:
     networks = {"convolution": (3, 3, 3), "local": (3, 1, 1), "fixed_gain": (7,)}
     learners = {n: partial(Convolution, width=32, kernels=k, block=2, descent=how) for n, k in networks.items()}
     return World(
-        Assimilation(ShallowWater(), Stations(), ObservationError.of_variance(variance), every=24),
+        Assimilation(ShallowWater(), Stations(), ObservationError.of_variance(variance), every=2 * hours),
         np.arange(3 * count).reshape(3, CELLS, CELLS)[:, ::2, ::2].ravel(),
-        Inflate(LETKF(where), 1.05),
+        Inflate(LETKF(where), inflation),
         20,
         learners,
         np.sqrt(np.repeat([1.0, 1.0, GRAVITY / depth], count) / count),
@@ -136,4 +136,8 @@ def scaled(inputs: Sequence[Variable], outputs: Sequence[Variable], *, estimator
     return Sklearn(inputs, outputs, estimator=whole)
 
 
-WORLDS: dict[str, Callable[[int], World]] = {"shallow_water": shallow_water, "lorenz63": lorenz63}
+WORLDS: dict[str, Callable[[int], World]] = {
+    "shallow_water": shallow_water,
+    "shallow_water_six_hours": partial(shallow_water, hours=6, inflation=1.03),
+    "lorenz63": lorenz63,
+}

@@ -12,6 +12,7 @@ import numpy as np
 from ...assimilation.learned import Cycles, LearnedAnalysis, cycled, end_to_end, imitate
 from ...descent import Descent
 from ..study import Findings, Score
+from . import _gains
 from ._worlds import WORLDS, World
 
 LONG, SPAN = 100, 20
@@ -30,6 +31,10 @@ def study(
     epochs: int = 10,
     learners: list[str] | None = None,
     end_to_end_epochs: int = 6,
+    members: int = 0,
+    gain_cycles: int = 0,
+    gain_rounds: int = 4,
+    gain_epochs: int = 4,
     seed: int,
 ) -> Findings:
     """Teach learners what a filter makes of one run, and let them cycle by themselves through another.
@@ -37,6 +42,9 @@ def study(
     Training, validation and test are different stretches; test is a run of its own from another seed. The teacher
     starts `spin_up` cycles before each. Every learner begins the test at the teacher's analysis and then has its own
     forecasts alone, for `endurance` cycles; errors are those of the first `test`, which the teacher goes through too.
+
+    With `members` two learned gains of as small an ensemble are taught too: one towards the filter's analyses and,
+    with `gain_cycles`, one towards the truth of a run as long that the model made for the purpose.
 
     Haerter & de Campos Velho (2008), doi:10.1016/j.apm.2007.09.006; Cintra & de Campos Velho (2018),
     doi:10.5772/intechopen.70791.
@@ -48,7 +56,16 @@ def study(
     cycles = lesson.observed[spin_up:cut], lesson.analysed[spin_up:cut]
     held_out = lesson.observed[cut:], lesson.analysed[cut:]
     students, notes = _students(place, cycles, held_out, rounds, learners, end_to_end_epochs, seed)
-    return _findings(place, exam, students, spin_up, test, notes)
+    if members:
+        lessons = {"imitation_gain": cycles}
+        if gain_cycles:
+            truth, observed, _ = place.record(gain_cycles, 2000 + seed)
+            lessons["learned_gain"] = observed, truth
+        for name, known in lessons.items():
+            cut = _gains.Lessons.cut(*known)
+            students[name], said = _gains.taught(place, cut, members, gain_rounds, gain_epochs, seed)
+            notes.append(f"{name}: {said}")
+    return _findings(place, exam, students, spin_up, test, notes, members)
 
 
 class _Taught(eqx.Module):
@@ -78,11 +95,13 @@ def _taught(place: World, cycles: int, beyond: int, spin_up: int, seed: int) -> 
 
 def _students(place: World, cycles: Stretch, held_out: Stretch, rounds: int, chosen, epochs: int, seed: int):
     """Each method's analysis, and what its rounds of teaching came to on the validation part."""
-    found: dict[str, LearnedAnalysis] = {}
+    found: dict[str, Any] = {}
     notes, key = [], jax.random.key(seed + 1)
+    if chosen == []:
+        return found, notes
     long = [Cycles.cut(*part, min(LONG, len(part[0]) - 1)) for part in (cycles, held_out)]
     for name, learner in place.learners.items():
-        if chosen and name not in chosen:
+        if chosen is not None and name not in chosen:
             continue
         untaught = LearnedAnalysis.make(place.system, learner, place.places)
         made = imitate(place.system, untaught, *long, rounds=rounds, key=key)
@@ -106,7 +125,7 @@ def _own(place: World, analysis: LearnedAnalysis, observed: np.ndarray, analysed
     return Cycles.cut(observed, analysed, min(SPAN, len(observed) - 1), own=own)
 
 
-def _findings(place: World, exam: _Taught, students: dict, spin_up: int, test: int, notes: list[str]) -> Findings:
+def _findings(place: World, exam: _Taught, students: dict, spin_up: int, test: int, notes: list[str], members: int):
     """Every method's error over the test, against the teacher's, how long it lasted and how fast it was."""
     start, truth = exam.analysed[spin_up - 1], exam.truth[spin_up:]
     reference = place.error(exam.analysed[spin_up:], truth[:test])
@@ -114,7 +133,9 @@ def _findings(place: World, exam: _Taught, students: dict, spin_up: int, test: i
     errors["climatology"] = place.error(truth.mean(axis=0), truth)
     seconds = {"filter": exam.seconds}
     for name, analysis in students.items():
-        run, seconds[name] = _examined(place, analysis, start, exam.observed[spin_up:])
+        whole = place, analysis, start, exam.observed[spin_up:]
+        one = isinstance(analysis, LearnedAnalysis)
+        run, seconds[name] = _examined(*whole) if one else _gains.examined(*whole, members)
         errors[name] = place.error(run, truth)
     scores: list[Score] = []
     for name, error in errors.items():

@@ -1,0 +1,258 @@
+"""A learned analysis for a small ensemble: a gain that is partly sampled from its members and partly learned."""
+
+import math
+from collections.abc import Sequence
+from typing import ClassVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, ArrayLike, PRNGKeyArray
+
+from ...assimilation.cycle import Assimilation
+from ...assimilation.ensemble import centred
+from ...core import Analysis
+from ...learners.convolution import convolved, gathered, scattered
+
+
+class Plane(eqx.Module):
+    """A periodic plane cut into blocks, in each of which the same numbers of the state are observed.
+
+    `seen` says which numbers of a block those are, `order` (block, block, seen) where each stands among the
+    observations, `between` (cell, block) how weights known where the stations are become weights of cells. `usual` and
+    `step` (number of a block,) are the scales of the state and of its increments.
+    """
+
+    order: Array
+    between: Array
+    usual: Array
+    step: Array
+    seen: tuple[int, ...] = eqx.field(static=True)
+    variables: int = eqx.field(static=True)
+    size: int = eqx.field(static=True)
+    block: int = eqx.field(static=True)
+    frozen: ClassVar[bool] = True
+
+    @classmethod
+    def make(cls, system: Assimilation, places: ArrayLike, climate: ArrayLike, block: int) -> "Plane":
+        """The plane of a system's state, from where its observations belong and states (sample, state) of its climate.
+
+        Raises `ValueError` for fields that are not all on one square plane, and for other stations than one in each
+        block that observes the same as all others.
+        """
+        fields = system.fields_of(jnp.zeros(system.size))
+        shapes = {field.shape for field in fields.values()}
+        if len(shapes) != 1 or len(next(iter(shapes))) != 2 or len(set(next(iter(shapes)))) != 1:
+            raise ValueError(f"the state must be fields on one square plane, got the shapes {sorted(shapes)}")
+        (size, _), count = next(iter(shapes)), len(fields)
+        index = np.asarray(gathered(jnp.moveaxis(jnp.arange(system.size).reshape(count, size, size), 0, -1), block))
+        known = np.asarray(places)
+        there = np.isin(index, known)
+        if not np.all(there == there[0, 0]) or np.sum(there) != len(known):
+            raise ValueError(f"the same numbers must be observed in every block of {block} x {block} cells, once each")
+        seen = tuple(int(n) for n in np.flatnonzero(there[0, 0]))
+        cells = {n // count for n in seen}
+        if len(cells) != 1 or len({c // block for c in cells} | {c % block for c in cells}) != 1:
+            raise ValueError("a block must have one station, on its diagonal")
+        turned = np.full(system.size, -1)
+        turned[known] = np.arange(len(known))
+        usual = np.tile(np.std(np.asarray(climate).reshape(len(climate), count, -1), axis=(0, 2)), block**2)
+        error = np.sqrt(np.asarray(system.error.variance()))[turned[index[0, 0][list(seen)]]]
+        step = usual * np.min(error / usual[list(seen)]) / 2
+        return cls(
+            jnp.asarray(turned[index[..., list(seen)]]),
+            jnp.asarray(_between(size // block, block, min(cells) % block)),
+            jnp.asarray(usual, jnp.result_type(float)),
+            jnp.asarray(step, jnp.result_type(float)),
+            seen,
+            count,
+            size,
+            block,
+        )
+
+    def blocks(self, state: Array) -> Array:
+        """A state (state,) as blocks (block, block, number)."""
+        return gathered(jnp.moveaxis(state.reshape(self.variables, self.size, self.size), 0, -1), self.block)
+
+    def fields(self, blocks: Array) -> Array:
+        """Blocks as fields (variable, cell, cell)."""
+        return jnp.moveaxis(scattered(blocks, self.block), -1, 0)
+
+    def state(self, blocks: Array) -> Array:
+        """Blocks as a state (state,)."""
+        return jnp.ravel(self.fields(blocks))
+
+
+class HybridGain(Analysis):
+    """A small ensemble sees what grows, a learned gain what all cases share, and a network how far to trust either.
+
+    With anomalies X and Y (of state and whitened observations), innovation d, smoothing T within a learned reach:
+
+        d_e = a(c) X (T(Y'Y) + (N - 1) r(c) I)^-1 T(Y'd),    x_a = x_f + d_e + K(c) (d - H d_e),
+
+    K is linear in the innovations, its channels weighed by the context c: what a network sees of mean, spread and
+    coverage; a and r depend on c too. Anomalies are inflated, and corrected by half of the sampled part, as in the
+    DEnKF; the ensemble is then put around the mean.
+
+    Hamill & Snyder (2000), doi:10.1175/1520-0493(2000)128<2905:AHEKFV>2.0.CO;2; Penny (2014),
+    doi:10.1175/MWR-D-13-00131.1; Sakov & Oke (2008), doi:10.1111/j.1600-0870.2007.00299.x. `make` builds one,
+    `cycling.taught_while_cycling` teaches it.
+    """
+
+    plane: Plane
+    context: tuple[Array, Array]
+    context_offsets: tuple[Array, Array]
+    gates: tuple[Array, Array]
+    share: Array
+    doubt: Array
+    static: tuple[Array, Array, Array]
+    reach: Array
+    weight: Array
+    trust: Array
+    inflation: "Inflation"
+
+    @classmethod
+    def make(
+        cls,
+        system: Assimilation,
+        places: ArrayLike,
+        climate: ArrayLike,
+        *,
+        block: int = 2,
+        width: int = 32,
+        inflation: float = 1.05,
+        key: PRNGKeyArray,
+    ) -> "HybridGain":
+        """An untaught one: until it is taught it is a local filter, the learned gain is 0."""
+        plane = Plane.make(system, places, climate, block)
+        numbers, seen = len(plane.usual), len(plane.seen)
+        keys = jax.random.split(key, 6)
+        first = (3, 3, 2 * numbers + 1, width), (3, 3, width, width), (5, 5, seen, width), (3, 3, width, width)
+        context0, context1, static0, static1 = (_drawn(s, k) for s, k in zip(first, keys, strict=False))
+        gates = tuple(0.3 * _drawn((width, width), k) for k in keys[4:])
+        return cls(
+            plane,
+            (context0, context1),
+            (jnp.zeros(width), jnp.zeros(width)),
+            (gates[0], gates[1]),
+            jnp.zeros((width, numbers)),
+            jnp.zeros(width),
+            (static0, static1, jnp.zeros((width, numbers))),
+            jnp.zeros(()),
+            jnp.zeros(seen),
+            jnp.zeros(2),
+            Inflation(jnp.full((), inflation)),
+        )
+
+    def update(self, ensemble: Array, predicted: Array, observed: Array, *, key: PRNGKeyArray) -> Array:
+        prior = self.prior(ensemble, predicted - observed)
+        centre = ensemble.mean(axis=0) + self.increment(prior, observed - predicted.mean(axis=0))
+        moved = self.narrowed(prior)
+        return centre + moved - moved.mean(axis=0)
+
+    def narrowed(self, prior: "Prior") -> Array:
+        """Anomalies (member, state) after the analysis: less half of what the sampled gain says of their own."""
+        # (Y'Y + D)^-1 Y'Y = I - (Y'Y + D)^-1 D: nothing has to be smoothed again.
+        own = jnp.eye(len(prior.anomalies))[..., None, None] - prior.inverse * prior.doubt
+        return prior.anomalies - 0.5 * jax.vmap(lambda w: self.sampled(prior, w), in_axes=1)(own)
+
+    def sampled(self, prior: "Prior", weights: Array) -> Array:
+        """Anomalies in the proportions of `weights` (member, block, block), as far as the context lets them."""
+        plane = self.plane
+        fields = prior.anomalies.reshape(-1, plane.variables, plane.size, plane.size)
+        fine = plane.between @ weights @ plane.between.T
+        return jnp.ravel(plane.fields(prior.share) * jnp.sum(fields * fine[:, None], axis=0))
+
+    def prior(self, ensemble: Array, misfits: Array) -> "Prior":
+        """What is computed once of an ensemble (member, state) and its misfits (member, obs), 0 where none was seen."""
+        mean, anomalies = centred(ensemble)
+        factor, there = self.inflation.factor, jnp.any(misfits != 0, axis=0)
+        return Prior.of(self, mean, factor * anomalies, factor * centred(misfits)[1], there)
+
+    def increment(self, prior: "Prior", innovation: Array) -> Array:
+        """What a whitened innovation (obs,), 0 where nothing was observed, adds to the state (state,)."""
+        plane = self.plane
+        misfit, seen = innovation[plane.order], prior.differences[:, plane.order]
+        projected = prior.smooth(jnp.sum(seen * jnp.exp(5 * self.weight) * misfit, axis=-1))
+        weights = jnp.einsum("ijyx,jyx->iyx", prior.inverse, projected)
+        left = misfit - prior.share[..., list(plane.seen)] * jnp.sum(seen * weights[..., None], axis=0)
+        active = convolved(left, self.static[0]) * prior.gates[0]
+        active = convolved(active, self.static[1]) * prior.gates[1]
+        return self.sampled(prior, weights) + plane.state((active @ self.static[2]) * plane.step)
+
+
+class Inflation(eqx.Module):
+    """By how much anomalies are widened before an analysis: follows the innovations, not the gradient."""
+
+    factor: Array
+    frozen: ClassVar[bool] = True
+
+
+class Prior(eqx.Module):
+    """What an analysis computes once of an ensemble: anomalies, the inverse of their local products, the gates."""
+
+    anomalies: Array
+    differences: Array
+    inverse: Array
+    doubt: Array
+    share: Array
+    gates: tuple[Array, Array]
+    taper: Array
+
+    @classmethod
+    def of(cls, gain: HybridGain, mean: Array, anomalies: Array, differences: Array, there: Array) -> "Prior":
+        """Of mean (state,), anomalies (member, state) and (member, obs), and what is observed (obs,)."""
+        plane, members = gain.plane, len(anomalies)
+        coverage = there[plane.order[..., :1]].astype(mean.dtype)
+        spread = plane.blocks(jnp.sqrt(jnp.sum(anomalies**2, axis=0) / (members - 1) + 1e-12))
+        active = jnp.concatenate([plane.blocks(mean) / plane.usual, spread / plane.step - 1, coverage], axis=-1)
+        for weight, offset in zip(gain.context, gain.context_offsets, strict=True):
+            active = jnp.tanh(convolved(active, weight) + offset)
+        taper = _taper(len(plane.order), 1.5 * jnp.exp(10 * gain.reach))
+        seen = differences[:, plane.order]
+        products = jnp.sum(seen[:, None] * seen * jnp.exp(5 * gain.weight), axis=-1)
+        doubt = (members - 1) * jnp.exp(active @ gain.doubt + 5 * gain.trust[0])
+        inverse = inverted(taper @ products @ taper + doubt * jnp.eye(members)[..., None, None])
+        share = jnp.exp(active @ gain.share + 5 * gain.trust[1])
+        gates = 1 + active @ gain.gates[0], 1 + active @ gain.gates[1]
+        return cls(anomalies, differences, inverse, doubt, share, gates, taper)
+
+    def smooth(self, field: Array) -> Array:
+        """`T(z)`: a field (..., block, block) gathered from around each block."""
+        return self.taper @ field @ self.taper
+
+
+def inverted(matrices: Array) -> Array:
+    """The inverses of positive definite matrices (n, n, ...), all places at once, by Gauss-Jordan elimination.
+
+    >>> inverted(jnp.array([[[2.0], [0.0]], [[0.0], [4.0]]]))[..., 0].tolist()
+    [[0.5, 0.0], [0.0, 0.25]]
+    """
+    count, further = len(matrices), (1,) * (matrices.ndim - 2)
+    for k in range(count):
+        own = (jnp.arange(count) == k).astype(matrices.dtype).reshape(count, *further)
+        row = (matrices[k] * (1 - own) + own) / matrices[k, k]
+        column = own - matrices[:, k] * (1 - own)
+        matrices = matrices * (1 - own[:, None]) * (1 - own[None]) + column[:, None] * row[None]
+    return matrices
+
+
+def _between(blocks: int, block: int, offset: int) -> np.ndarray:
+    """Weights (cell, block) that interpolate linearly from stations `offset` cells into each block, periodic."""
+    place = (np.arange(blocks * block) - offset) / block
+    left, far = np.floor(place).astype(int), place - np.floor(place)
+    weights = np.zeros((blocks * block, blocks))
+    weights[np.arange(len(place)), left % blocks] += 1 - far
+    weights[np.arange(len(place)), (left + 1) % blocks] += far
+    return weights
+
+
+def _taper(blocks: int, reach: ArrayLike) -> Array:
+    """`exp(-r² / 2 L²)` between blocks along one axis, periodic."""
+    apart = np.abs(np.arange(blocks)[:, None] - np.arange(blocks))
+    return jnp.exp(-0.5 * np.minimum(apart, blocks - apart) ** 2 / reach**2)
+
+
+def _drawn(shape: Sequence[int], key: PRNGKeyArray) -> Array:
+    return jax.random.normal(key, shape) / math.sqrt(math.prod(shape[:-1]))
