@@ -37,8 +37,8 @@ def study(
     short: int = 5,
     trees: int = 30,
     leaves: int = 5000,
-    share: float = 0.2,
-    epochs: int = 60,
+    share: float = 0.1,
+    epochs: int = 40,
     seed: int,
 ) -> Findings:
     """How well forests, and a network, keep ozone in the place of the integrator in boxes of air.

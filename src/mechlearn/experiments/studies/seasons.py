@@ -31,13 +31,13 @@ def study(
     forcing: float = 8.0,
     swing: float = 4.0,
     harder=((80, 8.0), (40, 16.0)),
-    years: int = 10,
+    years: int = 5,
     steps: int = 10_000,
     members: int = 4,
     forecasts: int = 100,
     filters: int = 12,
     hidden: int = 24,
-    epochs: int = 12,
+    epochs: int = 10,
     seed: int,
 ) -> Findings:
     """How a convolutional network that makes the state half a day ahead keeps the climate, and the seasons.

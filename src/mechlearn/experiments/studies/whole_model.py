@@ -25,11 +25,11 @@ NAME = "embedded.whole_model"
 def study(
     *,
     size: int = 40,
-    runs: int = 8,
+    runs: int = 4,
     units: float = 50.0,
     stencil: int = 4,
     widths=(32, 128),
-    epochs=(15, 150),
+    epochs=(10, 100),
     starts: int = 100,
     ahead: float = 6.0,
     members: int = 20,
