@@ -37,7 +37,7 @@ def study(
     forecasts: int = 100,
     filters: int = 12,
     hidden: int = 24,
-    epochs: int = 10,
+    epochs: int = 20,
     seed: int,
 ) -> Findings:
     """How a convolutional network that makes the state half a day ahead keeps the climate, and the seasons.
@@ -49,7 +49,7 @@ def study(
     stays below 0.4 of the climate's deviation; also for more sectors, and for a stronger forcing, which is a more
     chaotic model. Scher & Messori (2019), doi:10.5194/gmd-12-2797-2019.
     """
-    how = Descent(epochs=epochs, batch_size=128, learning_rate=3e-3, patience=0)
+    how = Descent(epochs=epochs, batch_size=32, learning_rate=3e-3, patience=0)
     shape = {"width": (filters, hidden), "kernels": (5, 5, 1), "bilinear": True, "activation": "relu"}
     learner = partial(Convolution, **shape, descent=how)
     cases = [("no seasons", size, 0.0, forcing, False), ("seasons", size, swing, forcing, False)]
