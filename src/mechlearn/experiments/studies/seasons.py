@@ -45,9 +45,9 @@ def study(
     Lorenz-96 of step 0.05 (six hours; 1,460 make a year) with F = 8, or with F = 8 + 4 sin(2 pi t / year). The network
     is taught on the changes over a step in `years` of each, with seasons once without and once with the day of the
     year among its inputs, and runs alone for `steps` from states that taught nothing. Seasons: the first harmonic, in
-    the calendar, of the mean and of the variance over sectors, in the whole years before a member is lost. Skill: for how many time units the RMSE of forecasts
-    stays below 0.4 of the climate's deviation; also for more sectors, and for a stronger forcing, which is a more
-    chaotic model. Scher & Messori (2019), doi:10.5194/gmd-12-2797-2019.
+    the calendar, of the mean and of the variance over sectors, in the whole years before a member is lost. Skill: for
+    how many time units the RMSE of forecasts stays below 0.4 of the climate's deviation; also for more sectors, and
+    for a stronger forcing, which is a more chaotic model. Scher & Messori (2019), doi:10.5194/gmd-12-2797-2019.
     """
     how = Descent(epochs=epochs, batch_size=32, learning_rate=3e-3, patience=0)
     shape = {"width": (filters, hidden), "kernels": (5, 5, 1), "bilinear": True, "activation": "relu"}
