@@ -52,14 +52,8 @@ def study(
     original, key = host(), jax.random.key(seed)
     scheme = follow(original.step, JOINT)
     lessons = Runs(weather(latitudes, teaching_years, 100 + seed, warmer=warmer))
-    network = partial(
-        Dense,
-        sizes=SIZES,
-        width=width,
-        depth=depth,
-        seed=seed,
-        descent=Descent(epochs, 256, 3e-3, final=0.01, patience=0),
-    )
+    how = Descent(epochs, 256, 3e-3, final=0.01, patience=0)
+    network = partial(Dense, sizes=SIZES, width=width, depth=depth, seed=seed, descent=how)
     systems, seconds = {}, {}
     for name, untaught in {
         STRUCTURED: energy_closed(original, network, joint=JOINT),
