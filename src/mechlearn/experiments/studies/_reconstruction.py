@@ -22,9 +22,9 @@ WIDTHS = (4.0, 2.0, 1.0)
 FIXED_PENALTY = 100.0
 
 
-def learned(network: Denoiser, variable: Variable) -> Prior:
-    """A network as the prior: its number is the noise level, that of what ADMM hands to it, `penalty = 1 / level²`."""
-    return lambda level: (network.facing(variable, level), level**-2.0)
+def learned(network: Denoiser, variable: Variable, share: float = 1.0) -> Prior:
+    """A network as the prior: its number is the noise level that it is told, a share of what ADMM hands to it."""
+    return lambda level: (network.facing(variable, level), (share / level) ** 2)
 
 
 def annealed(

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +22,7 @@ from ._reconstruction import FIXED_PENALTY, Prior, annealed, converging, learned
 CHANNELS = ((0.45, 0.52), (0.52, 0.60), (0.63, 0.69), (0.76, 0.889))
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 SHARES = (0.0625, 0.125, 0.25)
-LEVELS = (0.025, 0.05, 0.1, 0.2)
+LEVELS, TOLD = (0.0125, 0.025, 0.05), (1.0, 0.5)
 COEFFICIENTS = Variable("coefficients", "1", ("base", "row", "column"))
 SEEN = Variable("seen", "1", ("base", "line", "sample"))
 
@@ -58,27 +59,29 @@ def study(
     cubes = gaussian(scene, inner=150)
     found = {"bicubic": (scene.interpolated, math.nan), "gaussian prior": (cubes[best(cubes, upper)], math.nan)}
     found["gaussian prior, best on the truth"] = (cubes[best(cubes, lower)], math.nan)
-    network = learned(taught_denoiser(pieces, epochs), COEFFICIENTS)
+    network = taught_denoiser(pieces, epochs)
+    varied = restorer(scene, variation(scene), iterations, inner)
+    taught = {told: restorer(scene, learned(network, COEFFICIENTS, told), iterations, inner) for told in TOLD}
+    methods = {
+        "plug-and-play total variation": {f"{share:g}": partial(varied, share) for share in SHARES},
+        "plug-and-play learned": {f"{n:g} ({t:g} of the noise)": partial(taught[t], n) for t in TOLD for n in LEVELS},
+    }
     moved, notes = {}, []
-    for name, choices, prior in (
-        ("plug-and-play total variation", SHARES, variation(scene)),
-        ("plug-and-play learned", LEVELS, network),
-    ):
-        restore = restorer(scene, prior, iterations, inner)
-        tried, seconds = zip(*(timed(restore, choice) for choice in choices), strict=True)
+    for name, choices in methods.items():
+        tried, seconds = zip(*(timed(restore) for restore in choices.values()), strict=True)
         chosen = best([scene.cube(coefficients) for coefficients, _ in tried], upper)
         found[name] = scene.cube(tried[chosen][0]), min(seconds)
         moved[name] = np.asarray(tried[chosen][1])
-        notes.append(f"{name}: {choices[chosen]:g} was the best of {choices} on the upper half.")
+        notes.append(f"{name}: {list(choices)[chosen]} was the best on the upper half, of {', '.join(choices)}.")
     scores = [s for n, (cube, took) in found.items() for s in scored(n, cube[:, lower], truth[:, lower], took)]
     scores += [Score(name, "last_residual", float(m[-1])) for name, m in moved.items()]
     return Findings(scores, {"How far each iteration still moves": lambda axes: converging(axes, moved)}, notes)
 
 
-def timed(restore: Callable, number: float) -> tuple[tuple[jax.Array, jax.Array], float]:
+def timed(restore: Callable) -> tuple[tuple[jax.Array, jax.Array], float]:
     """What a function gives, and the seconds it took."""
     begin = time.perf_counter()
-    return jax.block_until_ready(restore(number)), time.perf_counter() - begin
+    return jax.block_until_ready(restore()), time.perf_counter() - begin
 
 
 def variation(scene: "Scene") -> Prior:
