@@ -120,7 +120,7 @@ def main() -> None:
             f"the gain's)   analysis {1e3 * analysis[name]:9.2f} ms"
         )
     result = {
-        "claim": "a network's cycle at least 10 times faster than our LETKF's, 100 times faster than DAPPER's; a gain's less",
+        "claim": "a network's cycle at least 10 times faster than our LETKF's, 100 times than DAPPER's; a gain's less",
         "jax": jax.__version__,
         "dapper": getattr(dapper, "__version__", "1.8"),
         "cycle_seconds": cycle,
