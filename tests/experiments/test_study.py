@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from mechlearn.experiments.cli import main
+from mechlearn.experiments.report_study import scores
 
 STUDY = '''
 from mechlearn.experiments.study import Findings, Score
@@ -34,6 +35,14 @@ def test_seeds_are_averaged_and_set_beside_what_was_expected(folder):
     assert (row["value"], row["low"], row["high"], row["seeds"], row["expected"]) == (3.0, 2.0, 4.0, 3, 3.1)
     page = (folder / "found/report.html").read_text()
     assert "<svg" in page and "Lines" in page and "3.1" in page
+
+
+def test_methods_stand_below_and_metrics_beside_each_other():
+    shared = {"units": "K", "split": "main", "low": None, "expected": None, "n": 1, "seconds": 0.0}
+    rows = [{**shared, "coupling": c, "metric": m, "value": 0.001234} for c in "ab" for m in ("rmse", "mean_bias")]
+    page = scores(rows)
+    assert page.count("<tr") == 3 and page.count("0.00123") == 4 and "mean bias<br><small>K</small>" in page
+    assert scores(rows[::3]).count("<tr") == 3 and "samples" in scores(rows[::3])
 
 
 def test_a_study_goes_on_where_it_was_stopped(folder):

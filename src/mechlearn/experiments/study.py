@@ -6,9 +6,7 @@ import pkgutil
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
-from importlib import resources
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import jax
@@ -16,10 +14,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from . import config, page, storage
+from . import config, report_study, storage
 from .config import RequestError
 from .figures import svg
-from .page import Column, Markup, number, text
 from .resolve import hint, keyword_arguments, thing
 
 Say = Callable[[str], None]
@@ -112,7 +109,7 @@ def written(settings: dict[str, Any], folder: Path, each: list[dict[str, Any]]) 
     storage.write_json(
         folder / "report.json", {**told, "chosen": None, "expected": expected, "notes": each[0]["notes"]}
     )
-    storage.write_text(folder / "report.html", _page(settings, rows, each[0]))
+    storage.write_text(folder / "report.html", report_study.page_of(settings, rows, each[0]))
     return rows
 
 
@@ -173,48 +170,3 @@ def _line(row: dict[str, Any]) -> str:
     wanted = f", expected {row['expected']}" if row["expected"] is not None else ""
     split = "" if row["split"] == "main" else f" ({row['split']})"
     return f"{row['coupling'] + split:50s} {row['metric']:24s} {row['value']:.4g} {row['units']}{wanted}"
-
-
-def _page(settings: dict[str, Any], rows: list[dict[str, Any]], first: dict[str, Any]) -> str:
-    """One self-contained page: scores beside what was expected of them, figures, notes, settings."""
-    experiment = settings["experiment"]
-    words = [Markup(f"<p>{text(experiment[key])}</p>") for key in ("protocol", "source") if experiment.get(key)]
-    figures = [page.figure(drawing, title) for title, drawing in first["figures"].items()]
-    sections = {
-        "Scores": _table(rows),
-        "Figures": "".join(figures),
-        "Notes": "".join(f"<p>{text(note)}</p>" for note in first["notes"]),
-        "Settings": f"<pre>{text(config.dump(settings))}</pre>",
-    }
-    made = Template(resources.files(__package__).joinpath("report_page.html").read_text("utf-8")).substitute(
-        title=text(experiment.get("title", experiment["name"])),
-        eyebrow=text(f"mechlearn · {experiment['name']}"),
-        answer="".join(words),
-        facts="",
-        links=" ".join(f'<a href="#{name.lower()}">{name}</a>' for name, body in sections.items() if body),
-        sections="\n".join(
-            f'<section id="{name.lower()}"><h2>{name}</h2>{body}</section>' for name, body in sections.items() if body
-        ),
-        footer="Every figure and number on this page is inside this file. Where several seeds were run, the least "
-        "and the most of them stand in brackets.",
-    )
-    return made.encode("ascii", "xmlcharrefreplace").decode()
-
-
-def _table(rows: list[dict[str, Any]]) -> Markup:
-    columns = [Column("method"), Column("metric"), Column("found", "n"), Column("units")]
-    columns += [Column("expected", "n"), Column("samples", "n"), Column("seconds", "n")]
-    return page.table(columns, [_cells(row) for row in rows])
-
-
-def _cells(row: dict[str, Any]) -> tuple[Any, ...]:
-    measured = row["metric"].replace("_", " "), page.spanned(row), row["units"]
-    return _method(row), *measured, _wanted(row), row["n"], number(row["seconds"], 1)
-
-
-def _method(row: dict[str, Any]) -> str:
-    return row["coupling"] if row["split"] == "main" else f"{row['coupling']} ({row['split']})"
-
-
-def _wanted(row: dict[str, Any]) -> str:
-    return "" if row["expected"] is None else f"{row['expected']:g}"
