@@ -40,6 +40,18 @@ def test_a_family_is_shared_out_and_atoms_are_kept():
     np.testing.assert_allclose(parted["a"] + parted["b"], DRAW["a"] + DRAW["b"], rtol=1e-4)
 
 
+def test_what_a_sum_is_parted_into_does_not_change_the_sum():
+    """The share of b is as wrong as noise makes it; a gives what b takes, so that a + b is as learned."""
+    after = {"a": DRAW["a"] + 0.5 * DRAW["c"] - 0.1, "b": 0.1 + 0.5 * DRAW["c"], "c": 0.5 * DRAW["c"]}
+    after["a"] = DRAW["a"] + DRAW["b"] - after["b"]
+    made = Increments(GASES, GASES, learner=line, families=[["b", "c"]], sums=[["a", "b"]], steady=True)
+    found = jax.vmap(made.fit(DRAW, after, key=jax.random.key(0)))(DRAW)
+    assert np.std(found["b"] - after["b"]) > 1e-3
+    np.testing.assert_allclose(found["a"] + found["b"], DRAW["a"] + DRAW["b"], rtol=1e-4)
+    with pytest.raises(ValueError, match="in no family"):
+        Increments(GASES, GASES, learner=line, families=[["a", "b"]], sums=[["a", "c"]])
+
+
 def test_an_answer_stays_within_its_bounds():
     taught = Increments([A], [A], learner=line, changing=["a"])
     taught = taught.fit({"a": DRAW["a"]}, {"a": jnp.zeros(64)}, key=jax.random.key(0))
