@@ -97,6 +97,8 @@ def descend(
         jnp.full((seeds or 1,), jnp.inf),
         jnp.zeros((seeds or 1,), int),
     )
+    # An epoch gives arrays of strong types: begun with weak ones it would be compiled twice.
+    state = jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), state)
     epoch = _epoch(loss, fixed, optimiser, batch_size)
     judge = _judge(loss, fixed, batch_size)
     history, state, first = _restore(checkpoint, state)
