@@ -206,3 +206,15 @@ def test_a_stack_taken_apart_is_what_was_stacked():
     for place, model in enumerate(models):
         for a, b in zip(jax.tree.leaves(model), jax.tree.leaves(unstack(stack(models), place)), strict=True):
             assert b == pytest.approx(a)
+
+
+def test_an_epoch_is_compiled_once():
+    """Also where descent begins with weak types, as parameters written as plain numbers are."""
+    traced = []
+
+    def counted(model, batch, key):
+        traced.append(key)
+        return loss(model, batch, key)
+
+    descend(Rollout(Store()), counted, seasons(4), key=KEY, how=Descent(epochs=3, batch_size=2))
+    assert len(traced) == 1

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
-from .core import Fields, Law, Model, Variable, agree, named, require, tolerated, union
+from .core import Fields, Law, Model, Variable, Wrapped, agree, named, require, tolerated, union
 from .parameters import find, follow, parameters, replace_at, variable_of
 
 
@@ -187,7 +187,7 @@ class Rollout(Model):
         return jax.lax.scan(jax.checkpoint(advance) if self.remat else advance, state, (driven, keys))[1]
 
 
-class Dial(Model):
+class Dial(Wrapped):
     """A model whose parameters are set per call, site or day by other models.
 
     `Dial(hbv, {"soil.field_capacity": learner})` reads the value from the learner's one output.
@@ -199,7 +199,7 @@ class Dial(Model):
     model: Model
     settings: tuple[Model, ...]
     paths: tuple[str, ...] = eqx.field(static=True)
-    inputs: tuple[Variable, ...] = eqx.field(static=True)
+    wraps: ClassVar = "model"
 
     def __init__(self, model: Model, settings: Mapping[str, Model] | Sequence[str]):
         known = parameters(model)
@@ -213,18 +213,14 @@ class Dial(Model):
             given = [(variable.name, variable.units) for variable in setting.outputs]
             if len(given) != 1 or given[0][1] != known[path].units:
                 raise ValueError(f"Dial: {path!r} needs a model with one output in {known[path].units!r}, got {given}")
-        self.inputs = union(model.inputs, *(setting.inputs for setting in self.settings), where="Dial")
 
     @property
-    def outputs(self) -> tuple[Variable, ...]:
-        return self.model.outputs
+    def inputs(self) -> tuple[Variable, ...]:
+        return union(self.model.inputs, *(setting.inputs for setting in self.settings), where="Dial")
 
     @property
-    def state(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.model.state
-
-    def initial(self) -> dict[str, ArrayLike]:
-        return self.model.initial()
+    def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return tolerated((self.model, *self.settings))
 
     def prepare(self, fixed: Fields) -> "Dial":
         """Make the settings that read only fixed fields once; a part whose parameters go on changing stays as it is."""
@@ -247,33 +243,12 @@ def _dialled(model: Model, settings: Mapping[str, Model], fields: Fields) -> Mod
     return eqx.tree_at(lambda m: [follow(m, path).value for path in settings], model, values) if values else model
 
 
-class Freeze(Model):
+class Freeze(Wrapped):
     """A model that training leaves as it is."""
 
     model: Model
     frozen: ClassVar[bool] = True
-
-    @property
-    def inputs(self) -> tuple[Variable, ...]:
-        return self.model.inputs
-
-    @property
-    def outputs(self) -> tuple[Variable, ...]:
-        return self.model.outputs
-
-    @property
-    def state(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.model.state
-
-    def initial(self) -> dict[str, ArrayLike]:
-        return self.model.initial()
-
-    @property
-    def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.model.tolerates
-
-    def prepare(self, fixed: Fields) -> Model:
-        return Freeze(self.model.prepare(fixed))
+    wraps: ClassVar = "model"
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         return self.model(fields, key=key)
@@ -341,7 +316,7 @@ class Obey(Model):
         return unravel(point - gain.T @ share)
 
 
-class Rename(Model):
+class Rename(Wrapped):
     """A model whose outputs carry other names, so that several of a kind can stand side by side.
 
     Raises `ValueError` for a name the model does not give.
@@ -349,6 +324,7 @@ class Rename(Model):
 
     model: Model
     names: dict[str, str] = eqx.field(static=True)
+    wraps: ClassVar = "model"
 
     def __check_init__(self) -> None:
         unknown = set(self.names) - set(named(self.model.outputs))
@@ -356,16 +332,8 @@ class Rename(Model):
             raise ValueError(f"Rename: {sorted(unknown)} are no outputs of {type(self.model).__name__}")
 
     @property
-    def inputs(self) -> tuple[Variable, ...]:
-        return self.model.inputs
-
-    @property
     def outputs(self) -> tuple[Variable, ...]:
         return tuple(replace(v, name=self.names.get(v.name, v.name)) for v in self.model.outputs)
-
-    @property
-    def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.model.tolerates
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         return {self.names.get(name, name): value for name, value in self.model(fields, key=key).items()}

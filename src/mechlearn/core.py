@@ -100,6 +100,43 @@ class Model(eqx.Module):
         return self
 
 
+class Wrapped(Model):
+    """A model around another, `wraps` the name of it among its parts: what it does not say itself, that one says."""
+
+    wraps: AbstractVar[str]
+
+    @property
+    def inner(self) -> Model:
+        """The model inside."""
+        return getattr(self, self.wraps)
+
+    @property
+    def inputs(self) -> tuple[Variable, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.inner.inputs
+
+    @property
+    def outputs(self) -> tuple[Variable, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.inner.outputs
+
+    @property
+    def state(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.inner.state
+
+    @property
+    def lasting(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.inner.lasting
+
+    @property
+    def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.inner.tolerates
+
+    def initial(self) -> dict[str, ArrayLike]:
+        return self.inner.initial()
+
+    def prepare(self, fixed: Fields) -> Model:
+        return eqx.tree_at(lambda model: model.inner, self, self.inner.prepare(fixed))
+
+
 class Learner(Model):
     """A model with weights that can be taught from examples alone."""
 
@@ -167,7 +204,7 @@ class Lesson(eqx.Module):
 Stage = Literal["offline", "online", "surrogate"]
 
 
-class System(Model):
+class System(Wrapped):
     """What every coupling returns: how it predicts, how it is judged beyond the data, how its learners are taught.
 
     `terms` are what training pays for beside the misfit, `lessons` what each learner is taught alone,
@@ -180,18 +217,7 @@ class System(Model):
     terms: tuple[Term, ...] = ()
     lessons: tuple[Lesson, ...] = ()
     stages: tuple[Stage, ...] = eqx.field(static=True, default=("offline", "online"))
-
-    @property
-    def inputs(self) -> tuple[Variable, ...]:
-        return self.model.inputs
-
-    @property
-    def outputs(self) -> tuple[Variable, ...]:
-        return self.model.outputs
-
-    @property
-    def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.model.tolerates
+    wraps: ClassVar = "model"
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         return self.model(fields, key=key)

@@ -90,15 +90,7 @@ def descend(
         )
     batch_size = min(how.batch_size, len(examples))
     optimiser = _optimiser(how, how.epochs * max(1, len(examples) // batch_size))
-    state = _State(
-        weights,
-        jax.vmap(optimiser.init)(weights),
-        weights,
-        jnp.full((seeds or 1,), jnp.inf),
-        jnp.zeros((seeds or 1,), int),
-    )
-    # An epoch gives arrays of strong types: begun with weak ones it would be compiled twice.
-    state = jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), state)
+    state = _begun(weights, optimiser, seeds or 1)
     epoch = _epoch(loss, fixed, optimiser, batch_size)
     judge = _judge(loss, fixed, batch_size)
     history, state, first = _restore(checkpoint, state)
@@ -118,6 +110,13 @@ def descend(
     found = to_physical(eqx.combine(state.best, held, fixed))
     train, valid = (np.asarray([row[i] for row in history]).reshape(len(history), -1) for i in (0, 1))
     return Descended(found if seeds else unstack(found, 0), train, valid)
+
+
+def _begun(weights: Any, optimiser: optax.GradientTransformation, seeds: int) -> _State:
+    """The state before the first epoch, of strong types as an epoch leaves it: weak ones would compile it twice."""
+    moments = jax.vmap(optimiser.init)(weights)
+    state = _State(weights, moments, weights, jnp.full((seeds,), jnp.inf), jnp.zeros((seeds,), int))
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf, leaf.dtype), state)
 
 
 def _optimiser(how: Descent, steps: int) -> optax.GradientTransformation:

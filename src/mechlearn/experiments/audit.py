@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import equinox as eqx
@@ -9,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..core import Law, Model
+from ..core import Fields, Law, Model
 from ..data.fields import Record
 from ..evaluation.consistency import audit
 from ..evaluation.probes import probe_all
@@ -62,22 +63,24 @@ def _models(run: Run, site: str | None) -> Iterator[tuple[Job, Model]]:
 
 
 def _probes(model: Model, record: Record):
-    fields = _forcing(model, record)
-    run = eqx.filter_jit(lambda m, f: m(f))
+    held = {what: _held(model, what) for what in ("stores", "exchange")}
+    return probe_all(partial(_said, model), _forcing(model, record), **held)
 
-    def predict(changed: dict[str, Any]) -> dict[str, np.ndarray]:
-        return {
-            name: np.asarray(value)
-            for name, value in run(model, {n: jnp.asarray(v) for n, v in changed.items()}).items()
-        }
 
-    return probe_all(predict, fields, stores=_held(model, "stores"), exchange=_held(model, "exchange"))
+def _said(model: Model, fields: dict[str, Any]) -> dict[str, np.ndarray]:
+    made = _run(model, {v.name: jnp.asarray(fields[v.name]) for v in model.inputs})
+    return {name: np.asarray(value) for name, value in made.items()}
+
+
+@eqx.filter_jit
+def _run(model: Model, fields: Fields) -> Fields:
+    return model(fields)
 
 
 def _laws(model: Model, record: Record, target: str, water: bool) -> list[dict[str, Any]]:
     lake = _lake_laws(record) if target == "water_temperature" else {}
     fields = _forcing(model, record, [v.name for law in lake.values() for v in law.inputs])
-    made = {**fields, **model({v.name: jnp.asarray(fields[v.name]) for v in model.inputs})}
+    made = {**fields, **_said(model, fields)}
     laws = _balances(model, made, target) if water else lake
     quantity = record.variables[target]
     if quantity.bounds != (-np.inf, np.inf):

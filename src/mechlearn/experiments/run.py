@@ -30,6 +30,7 @@ from .judging_samples import SampleJudge
 from .problem import Job
 
 Say = Callable[[str], None]
+KEPT = 6  # jobs over which what was compiled is kept for those that come after
 
 
 class Run:
@@ -43,6 +44,7 @@ class Run:
         self.window = {**problem.WINDOW, **{k: v for k, v in settings["training"].items() if k in problem.WINDOW}}
         self.splits = {"main": settings["split"], **settings.get("holdout", {}).get("splits", {})}
         self._calibrated: dict[tuple, list[Model]] = {}
+        self._taught = 0
 
     def groups(self) -> list[tuple[str, ...]]:
         """The sites that are taught together: each alone, or all at once."""
@@ -108,7 +110,9 @@ class Run:
         storage.write_arrays(path, **result)
         self._tell(job, seconds)
         # Every system compiles functions of its own, and a long run would fill the address space with them.
-        jax.clear_caches()
+        self._taught += 1
+        if self._taught % KEPT == 0:
+            jax.clear_caches()
         return result
 
     def finished(self) -> int:

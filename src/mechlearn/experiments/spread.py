@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import PRNGKeyArray
 
 from ..compose import Rollout
-from ..core import Fields, Model, Variable
+from ..core import Fields, Model, Variable, Wrapped
 from ..data.record import Record
 from ..descent import Descent
 from ..evaluation.splits import generated_from
@@ -29,7 +29,7 @@ LEVEL = 0.9
 HOW = Descent(epochs=60, batch_size=512, learning_rate=3e-3, patience=15)
 
 
-class Spread(Model):
+class Spread(Wrapped):
     """The standard deviation of a coupling's error, as its inputs tell it.
 
     `s(x) = c q(x) / 1.645` with `q` a network of the 90 % quantile of the absolute error and `c` the factor with which
@@ -39,14 +39,7 @@ class Spread(Model):
 
     quantile: MLP
     factor: jax.Array
-
-    @property
-    def inputs(self) -> tuple[Variable, ...]:
-        return self.quantile.inputs
-
-    @property
-    def outputs(self) -> tuple[Variable, ...]:
-        return self.quantile.outputs
+    wraps: ClassVar = "quantile"
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         return {name: self.factor * value / WIDTH for name, value in self.quantile(fields).items()}

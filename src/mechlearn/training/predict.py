@@ -5,7 +5,7 @@ import jax
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from ..core import Model
+from ..core import Fields, Model
 from ..data.batches import runs
 from ..data.fields import Record
 
@@ -24,25 +24,26 @@ def predict(
     made: dict[str, np.ndarray] = {}
     draws = () if keys is None else (len(keys),)
 
-    def sites_at_once(model, fields, key):
-        return jax.vmap(lambda sample: {name: model(sample, key=key)[name] for name in wanted})(fields)
-
-    @eqx.filter_jit
-    def run(model, fields, keys):
-        if keys is None:
-            return sites_at_once(model, fields, None)
-        return jax.lax.map(lambda key: sites_at_once(model, fields, key), keys)
-
     for (first, last), sites in stretches(model, record).items():
         for start in range(0, len(sites), SITES_AT_ONCE):
             some = np.asarray(sites[start : start + SITES_AT_ONCE])
             fields = {v.name: _cut(record, v.name, some, first, last) for v in model.inputs}
-            for name, value in run(model, fields, keys).items():
+            for name, value in _told(model, fields, keys, tuple(wanted)).items():
                 shape = (*draws, len(record.sites), len(record.time), *value.shape[len(draws) + 2 :])
                 whole = made.setdefault(name, np.full(shape, np.nan, np.float32))
                 whole[(*[slice(None)] * len(draws), some, slice(first, last))] = np.asarray(value)
     nothing = np.full((len(record.sites), len(record.time)), np.nan, np.float32)
     return {name: made.get(name, nothing) for name in wanted}
+
+
+@eqx.filter_jit
+def _told(model: Model, fields: Fields, keys: PRNGKeyArray | None, wanted: tuple[str, ...]) -> Fields:
+    """What is wanted of every site, once or for each key; compiled once for all models of one kind."""
+
+    def sites_at_once(key):
+        return jax.vmap(lambda sample: {name: model(sample, key=key)[name] for name in wanted})(fields)
+
+    return sites_at_once(None) if keys is None else jax.lax.map(sites_at_once, keys)
 
 
 def stretches(model: Model, record: Record) -> dict[tuple[int, int], list[int]]:

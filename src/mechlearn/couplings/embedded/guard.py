@@ -8,11 +8,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, ArrayLike, PRNGKeyArray
+from jaxtyping import Array, PRNGKeyArray
 
 from ...along import Along
 from ...compose import Chain, Freeze, Rollout
-from ...core import Fields, Learner, Lesson, Model, System, Variable, union
+from ...core import Fields, Learner, Lesson, Model, System, Variable, Wrapped, union
 from ...forecast import Forecast
 from ...learners.examples import usable
 from ...learners.mlp import MLP
@@ -177,7 +177,7 @@ class Guarded(Model):
         return {**chosen, FALLBACK.name: 1.0 - inside}
 
 
-class Watched(Model):
+class Watched(Wrapped):
     """A one-step model that also tells how often a guarded joint fell back: the share of its calls within the step.
 
     The further output is called `<joint>_fallback` and has the axis of the guard.
@@ -185,6 +185,7 @@ class Watched(Model):
 
     step: Model
     joint: str = eqx.field(static=True)
+    wraps: ClassVar = "step"
 
     @property
     def watched(self) -> Variable:
@@ -194,22 +195,8 @@ class Watched(Model):
         return replace(told, name=f"{self.joint.replace('.', '_')}_{FALLBACK.name}")
 
     @property
-    def inputs(self) -> tuple[Variable, ...]:
-        return self.step.inputs
-
-    @property
     def outputs(self) -> tuple[Variable, ...]:
         return (*self.step.outputs, self.watched)
-
-    @property
-    def state(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.step.state
-
-    def initial(self) -> dict[str, ArrayLike]:
-        return self.step.initial()
-
-    def prepare(self, fixed: Fields) -> "Watched":
-        return Watched(self.step.prepare(fixed), self.joint)
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         heard: list[Fields] = []

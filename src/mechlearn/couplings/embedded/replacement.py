@@ -2,23 +2,23 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import ClassVar, Literal
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
-from jaxtyping import ArrayLike, PRNGKeyArray
+from jaxtyping import PRNGKeyArray
 
 from ...compose import Chain, Rollout
-from ...core import Fields, Lesson, Model, System, Variable, union
+from ...core import Fields, Lesson, Model, System, Variable, Wrapped, union
 from ...forecast import Forecast
 from ...parameters import follow, replace_at
 from ..series import Untaught, bare, join, terms_of
 from ..stencil import in_place_of, lengths_of, seen_from, split_as
 
 
-class Overheard(Model):
+class Overheard(Wrapped):
     """A one-step model that also tells what one of its joints was given and answered.
 
     Outputs gain `given_<name>` and `answered_<name>` of the joint, as they were before and after it within the step.
@@ -26,10 +26,7 @@ class Overheard(Model):
 
     step: Model
     joint: str = eqx.field(static=True)
-
-    @property
-    def inputs(self) -> tuple[Variable, ...]:
-        return self.step.inputs
+    wraps: ClassVar = "step"
 
     @property
     def outputs(self) -> tuple[Variable, ...]:
@@ -38,32 +35,18 @@ class Overheard(Model):
         answered = (replace(v, name=f"answered_{v.name}") for v in part.outputs)
         return (*self.step.outputs, *given, *answered)
 
-    @property
-    def state(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.step.state
-
-    def initial(self) -> dict[str, ArrayLike]:
-        return self.step.initial()
-
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         heard: list[Fields] = []
         tapped = replace_at(self.step, self.joint, Tap(follow(self.step, self.joint), heard.append))
         return {**tapped(fields, key=key), **heard[-1]}
 
 
-class Tap(Model):
+class Tap(Wrapped):
     """A model that reports every call made to it and changes nothing."""
 
     part: Model
     report: object = eqx.field(static=True)
-
-    @property
-    def inputs(self) -> tuple[Variable, ...]:
-        return self.part.inputs
-
-    @property
-    def outputs(self) -> tuple[Variable, ...]:
-        return self.part.outputs
+    wraps: ClassVar = "part"
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         answer = self.part(fields, key=key)
@@ -72,7 +55,7 @@ class Tap(Model):
         return answer
 
 
-class Reads(Model):
+class Reads(Wrapped):
     """A sub-process that is also shown what it has no use for, so that a learner in its place or beside it may see it.
 
     The host must offer what it `reads` to the joint.
@@ -80,14 +63,11 @@ class Reads(Model):
 
     part: Model
     reads: tuple[Variable, ...] = eqx.field(static=True)
+    wraps: ClassVar = "part"
 
     @property
     def inputs(self) -> tuple[Variable, ...]:
         return union(self.part.inputs, self.reads, where="Reads")
-
-    @property
-    def outputs(self) -> tuple[Variable, ...]:
-        return self.part.outputs
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         return self.part({v.name: fields[v.name] for v in self.part.inputs}, key=key)

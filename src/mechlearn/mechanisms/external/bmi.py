@@ -2,17 +2,17 @@
 
 from collections.abc import Callable as Function
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from ...core import Fields, Model, Variable
+from ...core import Fields, Variable, Wrapped
 from .callable import Arrays, Callable
 
 
-class Bmi(Model):
+class Bmi(Wrapped):
     """Any component that speaks BMI, run from its start: forcing in, what it computes out.
 
     `component()` makes one, `config` is what its `initialize` takes. Every call is a whole run: inputs without the
@@ -28,6 +28,7 @@ class Bmi(Model):
     """
 
     box: Callable
+    wraps: ClassVar = "box"
 
     def __init__(
         self,
@@ -58,14 +59,6 @@ class Bmi(Model):
                 model.finalize()
 
         self.box = Callable(simulate, inputs, outputs, gradient=gradient, on_failure=on_failure, timeout=timeout)
-
-    @property
-    def inputs(self) -> tuple[Variable, ...]:
-        return self.box.inputs
-
-    @property
-    def outputs(self) -> tuple[Variable, ...]:
-        return self.box.outputs
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         return self.box(fields, key=key)

@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from ...core import Fields, Model, Variable, require
+from ...core import Fields, Variable, Wrapped, require
 from ...parameters import Parameter
 from .callable import Arrays, Callable, Failures, MechanismFailure
 
@@ -111,7 +111,7 @@ class Program:
             return _answer(self.read, folder, fields)
 
 
-class Executable(Model):
+class Executable(Wrapped):
     """A program that reads and writes files becomes a mechanism of whole series.
 
     `write(folder, fields, values)` lays out its input files in an empty folder from the fields of one sample and
@@ -132,6 +132,7 @@ class Executable(Model):
 
     inside: Callable
     program: Program = eqx.field(static=True)
+    wraps: ClassVar = "inside"
 
     def __init__(
         self,
@@ -150,14 +151,6 @@ class Executable(Model):
         words = command if isinstance(command, str) else tuple(command)
         self.program = Program(write, words, read, timeout, obtain)
         self.inside = Callable(self.program.run, inputs, outputs, parameters, gradient=gradient, on_failure=on_failure)
-
-    @property
-    def inputs(self) -> tuple[Variable, ...]:
-        return self.inside.inputs
-
-    @property
-    def outputs(self) -> tuple[Variable, ...]:
-        return self.inside.outputs
 
     @property
     def failures(self) -> Failures:

@@ -3,14 +3,14 @@
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PRNGKeyArray
 
-from ...core import Fields, Model, Variable, require
+from ...core import Fields, Variable, Wrapped, require
 from ...parameters import Parameter
 from ...variables import (
     AIR_TEMPERATURE,
@@ -59,7 +59,7 @@ OBTAIN = (
 )
 
 
-class GLM(Model):
+class GLM(Wrapped):
     """A lake as the General Lake Model computes it: temperature at depths, ice, day after day.
 
     Layers of varying thickness exchange heat by wind stirring, convective overturn, shear and deep mixing under the
@@ -82,6 +82,7 @@ class GLM(Model):
     """
 
     program: Executable
+    wraps: ClassVar = "program"
 
     def __init__(
         self,
@@ -122,14 +123,6 @@ class GLM(Model):
         self.program = Executable(
             write, command, read, inputs, outputs, free, timeout=timeout, on_failure=on_failure, obtain=OBTAIN
         )
-
-    @property
-    def inputs(self) -> tuple[Variable, ...]:
-        return self.program.inputs
-
-    @property
-    def outputs(self) -> tuple[Variable, ...]:
-        return self.program.outputs
 
     @property
     def tolerates(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
