@@ -18,9 +18,8 @@ from mechlearn.data.chunks import refuse_cut_off
 from mechlearn.data.units import DataError
 from mechlearn.experiments import config, retrieval, spread, storage
 from mechlearn.experiments.journal import Journal
-from mechlearn.experiments.outputs import domain_of
-from mechlearn.experiments.problem import make_split
 from mechlearn.experiments.run import Run
+from mechlearn.experiments.taught_on import domain_of
 from mechlearn.learners.boosted_trees import BoostedTrees
 from mechlearn.learners.sklearn import Sklearn
 
@@ -162,8 +161,7 @@ def test_a_pixel_is_a_sample(place: Path, whole: dict, taught: Path) -> None:
         other = run.record.at([0])
         days = np.arange(len(got)) + other.time[0]
         other = type(other)({n: v[None] for n, v in given.items()}, {}, days, other.sites, other.variables)
-        train = make_split(run.record, run.splits["main"]).train
-        inside = domain_of(run.record, train, other, windows=())[0] & got
+        inside = domain_of(run).contains(other.fields)[0] & got
         np.testing.assert_array_equal(found["in_domain"].values.ravel(), inside)
         assert 0.5 < inside.mean() < 1
         assert not inside[1]

@@ -174,6 +174,19 @@ def test_apply_to_other_years_of_the_site(place: Path, finished: Path, mechlearn
         assert float(found["runoff"].mean()) > 0
 
 
+def test_apply_does_without_the_data_that_taught_it(place: Path, finished: Path, mechlearn_, refused) -> None:
+    shutil.copytree(finished, place / "out")
+    resolved = place / "out" / "experiment.resolved.toml"
+    resolved.write_text(resolved.read_text().replace(str(finished.parent / "river.csv"), str(place / "gone.csv")))
+    words = ["apply", "out", "again.nc", "--set", "data.path=river.csv", "--coupling", "mechanism_only"]
+    answer = mechlearn_(*words)
+    assert answer.code == 0, answer.err
+    with xr.open_dataset("again.nc") as found, xr.open_dataset(finished / "predictions.nc") as before:
+        np.testing.assert_array_equal(found["in_domain"], before["in_domain"])
+    (place / "out" / "state" / "taught_on.npz").unlink()  # as runs were left before
+    assert "gone.csv" in refused(*words, "--force")
+
+
 def test_apply_to_sites_it_does_not_know(place: Path, finished: Path, refused) -> None:
     pd.read_csv("river.csv").assign(site="brook").to_csv("river.csv", index=False)
     said = refused("apply", finished, "new.nc", "--set", "data.path=river.csv")

@@ -4,6 +4,8 @@ import json
 import math
 import sys
 import time
+from pathlib import Path
+from types import SimpleNamespace
 from typing import ClassVar
 
 import equinox as eqx
@@ -12,7 +14,7 @@ import pytest
 
 from mechlearn.compose import Rollout
 from mechlearn.core import Model, Variable
-from mechlearn.experiments.joints import Candidate, _advice, _in_time, joints_of
+from mechlearn.experiments.joints import Candidate, _advice, _Bench, _in_time, joints_of
 from mechlearn.mechanisms.water.hbv import HBV
 from mechlearn.variables import PRECIPITATION, RUNOFF
 
@@ -109,9 +111,23 @@ def twin(place, monkeypatch):
     return place
 
 
-def test_the_planted_joint_is_found_and_the_ranking_is_written(twin, mechlearn_):
-    told = mechlearn_("compare", "--joints", "twin.toml", "--out", "found", "--budget", "300")
+def test_the_planted_joint_is_found_and_ranked_by_a_command_that_was_stopped(twin, mechlearn_, monkeypatch):
+    words = ("compare", "--joints", "twin.toml", "--out", "found", "--budget", "300")
+    measure, measured = _Bench.measure, []
+
+    def stopped(bench, one):
+        measured.append(one.name)
+        if len(measured) == 2:
+            raise KeyboardInterrupt
+        measure(bench, one)
+
+    monkeypatch.setattr(_Bench, "measure", stopped)
+    broken_off = mechlearn_(*words)
+    assert broken_off.code == 1 and "go on with --resume" in broken_off.err
+    assert not (twin / "found" / "results.json").exists()
+    told = mechlearn_(*words, "--resume")
     assert told.code == 0, told.err
+    assert measured == ["polynomial at loss", *["polynomial at outlet"] * 2], "what was done is not done again"
     rows = json.loads((twin / "found" / "results.json").read_text())
     gains = {row["coupling"]: row["value"] for row in rows if row["metric"] == "online_gain_test"}
     assert list(gains) == ["polynomial at outlet", "polynomial at loss"]
@@ -123,7 +139,8 @@ def test_the_planted_joint_is_found_and_the_ranking_is_written(twin, mechlearn_)
 
 def test_what_the_time_does_not_reach_is_told_and_not_taught():
     one = Candidate("outlet", "mlp", None, None, seconds=8.0, epochs=4)
-    assert not _in_time(one, 8, time.perf_counter() + 10.0, None, print)  # twice as many epochs take 16 s
+    bench = SimpleNamespace(place=lambda *_: Path("not_there"))
+    assert not _in_time(one, 8, time.perf_counter() + 10.0, bench, print)  # twice as many epochs take 16 s
     assert _advice([]) == _advice([one]) and "leave it as it is" in _advice([one])
 
 
@@ -136,3 +153,13 @@ def test_requests_that_cannot_be_carried_out(twin, refused):
     assert "goes with --joints" in refused("compare", "twin.toml", "--budget", "3")
     told = refused("compare", "--joints", "twin.toml", "--out", "x", "--set", 'joints.joints=["outlett"]')
     assert "did you mean 'outlet'" in told
+
+
+def test_a_run_tells_how_often_a_guarded_scheme_answered(twin, mechlearn_):
+    coupling = '[{name="embedded.guard.guarded", joint="outlet"}]'
+    few = ("--seeds", "1", "--set", f"coupling={coupling}", "--set", "training.epochs=1")
+    told = mechlearn_("run", "twin.toml", "--out", "run", *few)
+    assert told.code == 0, told.err
+    rows = json.loads((twin / "run" / "results.json").read_text())
+    (share,) = {row["value"] for row in rows if row["metric"] == "fallback_share" and row["part"] == "test"}
+    assert 0 <= share < 0.5 and "fallback share" in (twin / "run" / "report.html").read_text()

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from ..core import Model
+from ..couplings.embedded.guard import FALLBACK
 from ..data.record import Record
 from ..evaluation.profiles import inversions
 from ..training.predict import predict
@@ -22,12 +23,15 @@ def foretold(run: "Run", job: Job, systems: list[Model], part: Record) -> dict[s
 
     Where the experiment asks for draws of the job's coupling, the prediction is their mean; `deviation` is its
     standard deviation, calibrated on the validation part, `drawn` that of the draws alone, and `inverted` (seed, draw)
-    the share of inverted pairs of each draw on the test part (%).
+    the share of inverted pairs of each draw on the test part (%). `fallback` is, where a guard tells it, the share of
+    calls that the original scheme answered.
     """
     target, asked = run.target, run.settings.get("draws", {})
     if job.label not in asked.get("couplings", ()):
-        said = np.stack([predict(system, part, (target,))[target] for system in systems])
-        return {"prediction": said.astype(np.float32)}
+        switched = tuple(v.name for v in systems[0].outputs if v.name.endswith(f"_{FALLBACK.name}"))
+        said = [predict(system, part, (target, *switched)) for system in systems]
+        made = {"prediction": np.stack([one[target] for one in said]).astype(np.float32)}
+        return made | ({"fallback": _share(said, switched, made["prediction"])} if switched else {})
     number = int(asked.get("number", 50))
     split = run.masks(part, job.split, job.fraction)
     judged = np.isfinite(part.masked(split.test).observed[target])
@@ -41,6 +45,12 @@ def foretold(run: "Run", job: Job, systems: list[Model], part: Record) -> dict[s
         made["deviation"].append(widened(spread, mean, part.masked(split.validation).observed[target]))
         made["inverted"].append(_inverted(draws, judged) if judged.ndim == 3 else np.zeros(number))
     return {name: np.stack(values).astype(np.float32) for name, values in made.items()}
+
+
+def _share(said: list[dict[str, np.ndarray]], switched: tuple[str, ...], like: np.ndarray) -> np.ndarray:
+    """The mean over guarded joints and their places, (seed, site, time), with the axes of what is predicted."""
+    each = [np.mean([one[n].reshape(*one[n].shape[:2], -1).mean(-1) for n in switched], axis=0) for one in said]
+    return np.broadcast_to(np.stack(each).reshape(*like.shape[:3], *[1] * (like.ndim - 3)), like.shape)
 
 
 def widened(spread: np.ndarray, mean: np.ndarray, observed: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Selective replacement: which sub-process of a mechanism to give to which learner, by online gain and cost."""
 
+import re
 import time
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -45,9 +46,9 @@ class Candidate:
     learner: str
     system: System
     scheme: Model
+    number: int = 0
     found: dict[str, float] = field(default_factory=dict)
     when: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
-    loss: float = float("inf")
     seconds: float = 0.0
     epochs: int = 0
 
@@ -61,6 +62,12 @@ class Candidate:
         """Online gain on the validation part for the time that a run takes; a loss is not made less by slowness."""
         gain, cost = self.found.get("online_gain", -np.inf), self.found.get("run_time", 1.0)
         return gain / cost if gain > 0 else gain
+
+    def recall(self, model: Model, kept: dict[str, np.ndarray]) -> None:
+        """Become what was kept of it."""
+        self.system = eqx.tree_at(lambda s: s.model, self.system, model)
+        self.found = {n.removeprefix("found/"): float(v) for n, v in kept.items() if n.startswith("found/")}
+        self.when, self.seconds, self.epochs = kept["when"], float(kept["seconds"]), int(kept["epochs"])
 
     def expected(self, epochs: int) -> float:
         """How long further epochs will take, as far as earlier ones tell."""
@@ -92,7 +99,7 @@ def compared(settings: dict[str, Any], folder: Path, budget: float, say: Say) ->
     outside of what it met in teaching. All are taught through
     the time loop for a few epochs; the better half, by gain on the validation part for the time a run takes, goes on
     for twice as many, and so on until the time is up (successive halving; Jamieson & Talwalkar 2016,
-    arXiv:1502.07943).
+    arXiv:1502.07943). What an earlier command has taught into the folder is read back and takes no time of this one.
 
     Raises `RequestError` for a joint, form or key that is not there.
     """
@@ -147,11 +154,11 @@ def _candidates(settings: dict[str, Any], options: dict[str, Any], mechanism: Mo
             raise RequestError(
                 f"[joints] there is no joint {joint!r}{hint(joint, there)}; there are: {', '.join(there)}"
             )
-        for table in options["learners"]:
+        for number, table in enumerate(options["learners"]):
             key = run.key(f"{joint}/{table}")
             learner = problem.learner(table, key, problem.descent(settings["training"]))
             system = FORMS[options["form"]](mechanism, learner, joint=joint)
-            yield Candidate(joint, table["model"], system, there[joint])
+            yield Candidate(joint, table["model"], system, there[joint], number)
 
 
 class _Bench:
@@ -165,8 +172,25 @@ class _Bench:
         self.reference = self.errors(mechanism)[0]
         self.pace = _pace(mechanism, self.train)
 
+    def place(self, one: Candidate, epochs: int) -> Path:
+        """The file of a candidate taught for so many epochs."""
+        name = re.sub(r"[^\w.-]+", "_", f"{one.joint}--{one.learner}-{one.number}--{epochs}")
+        return self.run.folder / "state" / f"joint--{name}.npz"
+
     def teach(self, one: Candidate, epochs: int) -> None:
-        """Teach a candidate further, and measure it."""
+        """Teach a candidate for so many further epochs and measure it; read back where that has been done before."""
+        path, weights = (self.place(one, one.epochs + epochs).with_suffix(end) for end in (".npz", ".weights.npz"))
+        if path.exists():
+            (model,) = storage.read_models(weights, [one.system.model])
+            one.recall(model, storage.read_arrays(path))
+            return
+        self._taught(one, epochs)
+        if not storage.holding(one.system.model, "estimators"):  # what no file keeps is taught again
+            storage.write_models(weights, [one.system.model])
+            numbers = {"when": one.when, "seconds": np.array(one.seconds), "epochs": np.array(one.epochs)}
+            storage.write_arrays(path, **numbers, **{f"found/{name}": np.array(v) for name, v in one.found.items()})
+
+    def _taught(self, one: Candidate, epochs: int) -> None:
         began, key = time.perf_counter(), self.run.key(f"{one.name}/{one.epochs}")
         if not one.epochs:
             one.system = fit_offline(one.system, self.train, key=key)
@@ -230,8 +254,9 @@ def _pace(model: Model, windows: Windows) -> float:
 
 
 def _in_time(one: Candidate, epochs: int, end: float, bench: _Bench, say: Say) -> bool:
-    """Teach a candidate where the time that is left will do."""
-    if time.perf_counter() + one.expected(epochs) > end:
+    """Teach a candidate where the time that is left will do; what was done before takes none."""
+    done = bench.place(one, one.epochs + epochs).exists()
+    if not done and time.perf_counter() + one.expected(epochs) > end:
         return False
     bench.teach(one, epochs)
     gain = 100 * one.found["online_gain"]

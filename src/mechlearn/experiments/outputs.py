@@ -21,18 +21,21 @@ from .judging_samples import regimes as sample_regimes
 from .problem import Job, make_split
 from .resolve import hint, names
 from .run import Run, baselines
+from .taught_on import domain_of, keep
 
 DRAWN = ("deviation", "drawn")
 
 
 def execute(run: Run) -> list[dict[str, Any]]:
-    """Do every job of a run (or find it done) and write results.json, predictions.nc and report.json."""
+    """Do every job of a run (or find it done) and write results.json, predictions.nc, report.json, what taught it."""
     done = {job: run.result(job) for job in run.jobs()}
     pool = run.settings.get("holdout", {}).get("pool")
     rows, predictions = _pooled(run, done, pool) if pool else _apart(run, done)
     storage.write_json(run.folder / "results.json", rows)
-    _write_predictions(run, done, predictions)
+    domain = domain_of(run)
+    _write_predictions(run, done, predictions, domain)
     storage.write_json(run.folder / "report.json", _extras(run, done, rows))
+    keep(run, domain)
     return rows
 
 
@@ -131,6 +134,7 @@ def _score(run: Run, part: dict[Job, dict[str, np.ndarray]], split: str, fractio
                 about = {**told, "split": split, "part": name, "fraction": fraction, **cost}
                 rows += judge.rows(about, predicted)
                 rows += judge.spread_rows(about, predicted, {what: _gathered(run, part, what)[label] for what in drawn})
+                rows += tables.fallback_rows(about, _gathered(run, part, "fallback").get(label), judge.observed)
     references = {name: series[name] for name in BASELINES if name in series}
     for label in (n for n in series if n not in (*BASELINES, *FLOOR)):
         told = tables.describe(run.settings, next(j.coupling for j in part if j.label == label), label)
@@ -191,31 +195,16 @@ def write_predictions(
     write(to_dataset(record, {target: value}, spread={target: deviation}, in_domain=domain, leading=axis), path)
 
 
-def _write_predictions(run: Run, done: dict[Job, dict[str, np.ndarray]], predictions: dict[str, np.ndarray]) -> None:
+def _write_predictions(
+    run: Run, done: dict[Job, dict[str, np.ndarray]], predictions: dict[str, np.ndarray], domain: Domain
+) -> None:
     part = {job: result for job, result in done.items() if job.place[1:] == ("main", 1.0, "")}
     widths = _gathered(run, part, "deviation")
     made = {
         name: {"value": p.mean(axis=0), "standard_deviation": deviation(p, widths.get(name))}
         for name, p in predictions.items()
     }
-    train = make_split(run.record, run.splits["main"]).train
-    domain = domain_of(run.record, train, windows=windows_of(run.settings))
-    write_predictions(run.folder / "predictions.nc", run.record, run.target, made, domain)
-
-
-def windows_of(settings: dict[str, Any]) -> tuple[int, ...]:
-    """Over how many days the means that describe a day's forcing go: none where the learner sees the day alone."""
-    return () if settings["learner"].get("days") == [1] else (30, 365)
-
-
-def domain_of(
-    record: Record, train: np.ndarray, other: Record | None = None, *, windows: tuple[int, ...] = (30, 365)
-) -> np.ndarray:
-    """Where (site, time) the forcing, and its means over the `windows`, lie in the domain that training days span."""
-    days = train.reshape(*train.shape[:2], -1).any(axis=-1)
-    inputs = tuple(name for name in record.dynamic if not record.is_profile(name) and name not in record.hidden)
-    windows = () if record.independent else windows
-    return Domain.of(record, days, inputs=inputs, windows=windows).contains((other or record).fields)
+    write_predictions(run.folder / "predictions.nc", run.record, run.target, made, domain.contains(run.record.fields))
 
 
 def _extras(run: Run, done: dict[Job, dict[str, np.ndarray]], rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -49,7 +49,8 @@ def ranking(found: Findings) -> str:
         return ""
     wanted = ("nse", "mean_error", "inverted_pairs") if found.profile else ("nse", "kge", "nse_log")
     wanted = ("mean_absolute_error", "mean_error", "coverage") if found.samples else wanted
-    gains, others = found.gains(), [m for m in wanted if m != found.metric and found.picked(m)]
+    others = [m for m in (*wanted, "fallback_share") if m != found.metric and found.picked(m)]
+    gains = found.gains()
     more = {metric: {row["coupling"]: row for row in found.picked(metric)} for metric in others}
     error = is_error(found.metric)
     columns = [Column("", "n"), Column("coupling", "name"), *[Column("paradigm")] * (not found.profile)]

@@ -26,9 +26,10 @@ from .retrieval import FLAGS, IMPOSSIBLE, NOT_FINITE, UNREADABLE, Retrieval, sta
 from .run import Run
 from .scene_layers import about, layers_of
 from .scene_report import write_scene_report
+from .taught_on import PROBED, TaughtOn
 from .workers import carry_out
 
-PROBED, LOOKED_AT = 64, 8
+LOOKED_AT = 8
 
 
 def apply_to_scene(options: Namespace, path: Path, settings: dict[str, Any], console: Console) -> int:
@@ -43,9 +44,11 @@ def apply_to_scene(options: Namespace, path: Path, settings: dict[str, Any], con
         raise RequestError(
             f"{options.out}: what is retrieved from a scene is a Zarr store; give a name ending in .zarr"
         )
-    run = Run(settings, options.run, say)
+    known = TaughtOn.of(options.run, settings, say)
+    run = known.run
     label = _coupling(run, options.coupling)
-    models, spreads, domain = taught_alone(run, label)
+    models, spreads = taught_alone(run, label)
+    domain = known.alone.get(tuple(v.name for v in models[0].inputs if v.dims == ("time",)))
     names, units = renamed(options.set)
     # Workers of a cluster are somewhere else.
     path, out = path.absolute(), options.out.absolute()
@@ -82,8 +85,8 @@ def _coupling(run: Run, asked: list[str] | None) -> str:
     return asked[0]
 
 
-def taught_alone(run: Run, label: str) -> tuple[tuple[Model, ...], tuple[Model, ...], Domain | None]:
-    """The models of a coupling, one a seed, that retrieve samples one by one, their spreads, and the domain of both.
+def taught_alone(run: Run, label: str) -> tuple[tuple[Model, ...], tuple[Model, ...]]:
+    """The models of a coupling, one a seed, that retrieve samples one by one, and their spreads.
 
     Raises `RequestError` for couplings that need more than a pixel: a memory, a site, a profile, a simulation.
     """
@@ -100,12 +103,8 @@ def taught_alone(run: Run, label: str) -> tuple[tuple[Model, ...], tuple[Model, 
         raise RequestError(f"{label} predicts {target.name} with the axes {target.dims}; a pixel holds one value")
     if any(v.name == "site_number" for v in models[0].inputs):
         raise RequestError(f"{label} has parameters of its own for each site, and a pixel is none; choose another")
-    days = problem.make_split(run.record, run.splits["main"]).train
-    days = days.reshape(*days.shape[:2], -1).any(axis=-1)
-    _refuse_memory(run, label, models[0], days)
-    described = tuple(v.name for v in models[0].inputs if v.dims == ("time",))
-    domain = Domain.of(run.record, days, inputs=described, windows=()) if described else None
-    return models, _spreads(run, jobs[0], models[0]), domain
+    _refuse_memory(run, label, models[0])
+    return models, _spreads(run, jobs[0], models[0])
 
 
 def _spreads(run: Run, job: problem.Job, model: Model) -> tuple[Model, ...]:
@@ -122,10 +121,10 @@ def _bare(model: Model) -> Model:
     return model
 
 
-def _refuse_memory(run: Run, label: str, model: Model, days: np.ndarray) -> None:
+def _refuse_memory(run: Run, label: str, model: Model) -> None:
     """Refuse a model that says other things of a series of samples than of each."""
     names = [v.name for v in model.inputs]
-    site, times = (where[:PROBED] for where in np.nonzero(days & run.record.complete(names)))
+    site, times = (where[:PROBED] for where in np.nonzero(run.record.complete(names)))
     if not len(site):
         raise RequestError(f"{label}: no training sample has all of {', '.join(names)}")
     record = run.record

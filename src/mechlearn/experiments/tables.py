@@ -136,6 +136,14 @@ def print_ranking(rows: list[dict[str, Any]], console: Any, metric: str = "", sp
     )
 
 
+def fallback_rows(base: dict[str, Any], share: np.ndarray | None, observed: np.ndarray) -> list[dict[str, Any]]:
+    """How often the original scheme answered in place of a guarded learner, while there was something to judge."""
+    if share is None:
+        return []
+    found = float(np.nanmean(share[:, np.isfinite(observed)]))
+    return [row({**base, "metric": "fallback_share", "units": "1"}, "median", (found, None, None), share, observed)]
+
+
 def describe(settings: dict[str, Any], table: dict[str, Any], label: str) -> dict[str, Any]:
     """The columns of a row that say what was run."""
     name = table.get("name", label)

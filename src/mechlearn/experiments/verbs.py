@@ -19,11 +19,12 @@ from .audit import audited, lines
 from .config import RequestError
 from .export import exported, write
 from .inspection import inspected
-from .outputs import applied, domain_of, execute, windows_of, write_predictions
+from .outputs import applied, execute, write_predictions
 from .report import write_report
 from .resolve import hint, names, thing
 from .run import Run
 from .scenes import apply_to_scene
+from .taught_on import TaughtOn
 
 ROOMS = ("mechanisms", "learners", "laws", "solvers", "couplings")
 
@@ -162,11 +163,9 @@ def apply_(options: Namespace, console: Console) -> int:
             raise RequestError(f"--set {assignment}: apply changes the data alone, as in --set data.path=other.nc")
     other = problem.read_data(config.load(str(_resolved(options.run)), options.set))
     storage.claim_file(options.out, force=options.force)
-    taught = Run(settings, options.run, _teller(console))
-    predictions = applied(taught, other, options.coupling)
-    train = problem.make_split(taught.record, taught.splits["main"]).train
-    domain = domain_of(taught.record, train, other, windows=windows_of(settings))
-    write_predictions(options.out, other, taught.target, predictions, domain)
+    known = TaughtOn.of(options.run, settings, _teller(console))
+    predictions = applied(known.run, other, options.coupling)
+    write_predictions(options.out, other, known.run.target, predictions, known.forcing.contains(other.fields))
     _teller(console)(f"wrote {options.out}: {', '.join(predictions)} at {len(other.sites)} sites")
     return 0
 
