@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import ArrayLike, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from ..core import Analysis
 from .error import ObservationError
@@ -62,13 +63,18 @@ def steer(
         forecasts.append(ensemble.mean(axis=0))
         if np.any(np.isfinite(seen[cycle])):
             misfit, target = error.compare(jnp.asarray(predicted), jnp.asarray(seen[cycle]))
-            ensemble = np.array(analysis.update(jnp.asarray(ensemble), misfit, target, key=step_key), float)
+            ensemble = np.array(_updated(analysis, jnp.asarray(ensemble), misfit, target, step_key), float)
         for member, state in zip(members, ensemble, strict=True):
             member.set_state(state)
         analyses.append(ensemble.mean(axis=0))
         lost.append(len(why))
         reasons += why
     return Outside(np.array(forecasts), np.array(analyses), np.array(lost), ensemble, tuple(reasons))
+
+
+@eqx.filter_jit
+def _updated(analysis: Analysis, ensemble: Array, predicted: Array, observed: Array, key: PRNGKeyArray) -> Array:
+    return analysis.update(ensemble, predicted, observed, key=key)
 
 
 def _forecast(members: Sequence[Runnable], cycle: int, size: int, count: int) -> tuple[np.ndarray, np.ndarray, list]:

@@ -15,7 +15,7 @@ from jaxtyping import Array, ArrayLike, PRNGKeyArray
 from ..core import Analysis, Fields, Model, agree, named
 from .ensemble import replace_lost
 from .error import ObservationError
-from .inflation import Adaptive
+from .inflation import Adaptive, begun
 
 Predict = Callable[[Array], Array]
 
@@ -72,8 +72,9 @@ class Assimilation(eqx.Module):
     One cycle is `every` steps of `step`, then an analysis. The state is one vector, its fields in the order of
     `jax.flatten_util.ravel_pytree(step.initial())`; an ensemble is (member, state). `operator` is any model that
     reads what the step gives (or takes) and gives the observed quantities, `error` their error, in the order of
-    its outputs. `noise` is the standard deviation of an error of the model, added each cycle. An observation
-    whose misfit of the mean exceeds `reject` standard deviations (of forecast and observation) is left out.
+    its outputs. `noise` is an error of the model added each cycle: its standard deviation (a number or (state,)), or
+    a root L (state, rank) of its covariance L L'. An observation whose misfit of the mean exceeds `reject` standard
+    deviations (of forecast and observation) is left out.
 
     Raises `ValueError` when the operator needs what the step does not give, or in other units or axes.
 
@@ -165,6 +166,11 @@ class Assimilation(eqx.Module):
         """
         observed = jnp.asarray(observed, ensemble.dtype)
         self._check(ensemble, observed, forcing or {}, fixed or {})
+        if isinstance(analysis, Smoother) and analysis.lag and self.noise is not None:
+            raise ValueError(
+                f"{type(analysis).__name__} of lag {analysis.lag} takes the model as perfect, but the system has noise; "
+                "take a filter, a smoother of lag 0, or four_d_var with model_error"
+            )
         history = _compiled(self, analysis, ensemble, observed, key, truth, forcing or {}, fixed or {}, keep_mean)
         lost = np.asarray(history.lost)
         if np.any(lost == len(ensemble)):
@@ -189,16 +195,15 @@ class Assimilation(eqx.Module):
         forcing, fixed = forcing or {}, fixed or {}
         one = self._smoothed if isinstance(analysis, Smoother) else self._filtered
         advance = self._advance(forcing, fixed)
-        analysis = jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, float) else x, analysis)
-        changing, static = eqx.partition(analysis, eqx.is_inexact_array)
+        changing, static = eqx.partition(begun(analysis, ensemble), eqx.is_inexact_array)
 
         def body(carry, now: Now):
             members, arrays, ranks = carry
-            members, scored, method, told = one(eqx.combine(arrays, static), members, advance, now)
-            prior, posterior = scored
-            before, after = _scores(prior, now.truth), _scores(posterior, now.truth)
+            known = eqx.combine(arrays, static)
+            members, (prior, posterior), method, told = one(known, members, advance, now)
+            before, after = _scores(prior, now.truth, _weights(known)), _scores(posterior, now.truth, _weights(method))
             ranks = ranks if now.truth is None else ranks + _ranks(prior, now.truth)
-            kept = posterior.mean(axis=0) if keep_mean else None
+            kept = _mean(posterior, _weights(method)) if keep_mean else None
             return (members, eqx.filter(method, eqx.is_inexact_array), ranks), (before, after, told, kept)
 
         count = len(observed)
@@ -249,6 +254,7 @@ class Assimilation(eqx.Module):
 
     def _smoothed(self, smoother: Smoother, members: Array, advance, now: Now):
         lost_key, key = jax.random.split(now.key)
+        noise_key = jax.random.fold_in(lost_key, 1)
         lag, first = smoother.lag, now.place + 1 - smoother.lag
 
         def forward(x: Array) -> tuple[Array, Fields]:
@@ -264,6 +270,7 @@ class Assimilation(eqx.Module):
 
         if not lag:
             members = jax.vmap(lambda x: advance(x, now.place)[0])(members)
+            members = jax.vmap(self._disturbed)(members, jax.random.split(noise_key, len(members)))
         members, lost = _living(members, lost_key)
         prior, made = jax.vmap(forward)(members)
         predicted = jax.vmap(self._observe)(made)
@@ -324,7 +331,10 @@ class Assimilation(eqx.Module):
     def _disturbed(self, state: Array, key: PRNGKeyArray) -> Array:
         if self.noise is None:
             return state
-        return state + self.noise * jax.random.normal(key, state.shape, state.dtype)
+        noise = jnp.asarray(self.noise, state.dtype)
+        if noise.ndim == 2:
+            return state + noise @ jax.random.normal(key, noise.shape[1:], state.dtype)
+        return state + noise * jax.random.normal(key, state.shape, state.dtype)
 
     def _start(self) -> Array:
         return ravel_pytree({n: jnp.asarray(v, jnp.result_type(float)) for n, v in self.step.initial().items()})[0]
@@ -359,12 +369,20 @@ def _living(ensemble: Array, key: PRNGKeyArray) -> tuple[Array, Array]:
     return jax.lax.cond(whole, lambda e, _: (e, jnp.zeros((), int)), replace_lost, ensemble, key)
 
 
-def _scores(ensemble: Array, truth: Array | None) -> tuple[Array, Array]:
+def _scores(ensemble: Array, truth: Array | None, weights: Array | None) -> tuple[Array, Array]:
     """The error of the mean and the spread, both as root mean squares over the state."""
-    mean = ensemble.mean(axis=0)
+    mean = _mean(ensemble, weights)
     error = jnp.asarray(jnp.nan, mean.dtype) if truth is None else jnp.sqrt(jnp.mean((mean - truth) ** 2))
-    spread = jnp.sqrt(jnp.sum((ensemble - mean) ** 2) / (max(len(ensemble) - 1, 1) * len(mean)))
-    return error, spread
+    squares = jnp.sum((ensemble - mean) ** 2) if weights is None else weights @ (ensemble - mean) ** 2 * len(ensemble)
+    return error, jnp.sqrt(jnp.sum(squares) / (max(len(ensemble) - 1, 1) * len(mean)))
+
+
+def _mean(ensemble: Array, weights: Array | None) -> Array:
+    return ensemble.mean(axis=0) if weights is None else weights @ ensemble
+
+
+def _weights(analysis: Analysis | Smoother) -> Array | None:
+    return analysis.weights() if isinstance(analysis, Adaptive) else None
 
 
 def _ranks(ensemble: Array, truth: Array) -> Array:

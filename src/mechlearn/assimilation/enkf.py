@@ -8,10 +8,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import cho_factor, cho_solve
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from ..core import Analysis
-from .ensemble import centred, square_roots
+from .ensemble import centred, is_steep, only_where, posterior, singular_values
 
 
 class PerturbedEnKF(Analysis):
@@ -72,9 +72,9 @@ class ETKF(Analysis):
 
 def transform(differences: Array, innovation: Array) -> Array:
     """The ensemble transform (member, member): weights of the mean added to the square root."""
-    free = len(differences) - 1
-    _, root = square_roots(jnp.eye(len(differences), dtype=differences.dtype) + differences @ differences.T / free)
-    return root + (innovation @ differences.T) @ root @ root / free
+    scale = (len(differences) - 1) ** -0.5
+    root, _, weights = posterior(scale * differences, innovation)
+    return root + scale * weights
 
 
 class SerialEnKF(Analysis):
@@ -83,7 +83,8 @@ class SerialEnKF(Analysis):
     For one observation with anomalies y of variance s: `K = A'y / ((N - 1)(1 + s))`, the mean moves
     by K d, the anomalies by `- y K / (1 + sqrt(1 / (1 + s)))`. Whitaker & Hamill (2002),
     doi:10.1175/1520-0493(2002)130<1913:EDAWPO>2.0.CO;2; with independent errors it is the EAKF of
-    Anderson (2003), doi:10.1175/1520-0493(2003)131<0634:ALLSFF>2.0.CO;2.
+    Anderson (2003), doi:10.1175/1520-0493(2003)131<0634:ALLSFF>2.0.CO;2. Where the spread is too far beyond the error
+    of observations for single precision (some ten standard deviations) it is the ETKF, of the same mean and covariance.
 
         >>> prior = jnp.linspace(-1, 1, 9)[:, None]
         >>> posterior = SerialEnKF().update(prior, prior, jnp.array([0.0]), key=jax.random.key(0))
@@ -94,8 +95,10 @@ class SerialEnKF(Analysis):
     def update(self, ensemble: Array, predicted: Array, observed: Array, *, key: PRNGKeyArray) -> Array:
         mean, anomalies = centred(ensemble)
         middle, differences = centred(predicted)
-        weights = serial_transform(differences, observed - middle)
-        return mean + weights @ anomalies
+        innovation = observed - middle
+        steep = is_steep(jnp.sum(differences**2) / (len(ensemble) - 1))
+        usual = serial_transform(jnp.where(steep, 0, differences), innovation)
+        return mean + only_where(steep, lambda: transform(differences, innovation), usual) @ anomalies
 
 
 def serial_transform(differences: Array, innovation: Array) -> Array:
@@ -125,6 +128,7 @@ class EnKFN(Analysis):
     the ETKF) makes `d'(I + Y'Y / z)^-1 d + e z - c log z` smallest, e = (1 + 1/N) / m and c = N m with the
     correction m of the mode (equation 36 of 2015); the new anomalies are those of
     `Y Y' + z I`, or with `hessian` of the whole Hessian, less `2 z² w w' / c` at the weights w of the mean.
+    A `certainty` beyond 1 trusts the members' covariance as that of so many times more members (e and c grow alike).
     Bocquet (2011), doi:10.5194/npg-18-735-2011; Bocquet, Raanes & Hannart (2015), doi:10.5194/npg-22-645-2015.
 
         >>> prior = jnp.linspace(-1, 1, 9)[:, None]
@@ -134,34 +138,29 @@ class EnKFN(Analysis):
         True
     """
 
+    certainty: ArrayLike = 1.0
     points: int = eqx.field(static=True, default=60)
     hessian: bool = eqx.field(static=True, default=False)
 
     def update(self, ensemble: Array, predicted: Array, observed: Array, *, key: PRNGKeyArray) -> Array:
         mean, anomalies = centred(ensemble)
         middle, differences = centred(predicted)
-        members, innovation = len(ensemble), observed - middle
-        values, vectors = jnp.linalg.eigh(differences @ differences.T)
-        values = jnp.maximum(values, 0)
-        shadow = vectors.T @ (differences @ innovation)
-        slope, power = _hyperprior(values, members)
-        weight = self._weight(values, shadow, slope, power)
-        turned = shadow / (values + weight)
-        hessian = jnp.diag(values + weight)
-        if self.hessian:
-            hessian = hessian - 2 * weight**2 / power * jnp.outer(turned, turned)
-        spread, axes = jnp.linalg.eigh(hessian)
-        axes = vectors @ axes
-        root = (axes * jnp.sqrt((members - 1) / jnp.maximum(spread, 1e-6 * weight))) @ axes.T
-        return mean + (vectors @ turned) @ anomalies + centred(root @ anomalies)[1]
+        axes, values, seen = singular_values(differences)
+        squares, misfit = values**2, seen @ (observed - middle)
+        slope, power = (self.certainty * constant for constant in hyperprior(squares, len(ensemble)))
+        weight = self._weight(squares, misfit, slope, power)
+        turned = values * misfit / (squares + weight)
+        unseen = jnp.sqrt((len(ensemble) - 1) / weight)
+        narrowed = axes @ self._root(squares / weight, turned, weight / power) - axes
+        return mean + turned @ (axes.T @ anomalies) + unseen * (anomalies + narrowed @ (axes.T @ anomalies))
 
-    def _weight(self, values: Array, shadow: Array, slope: Array, power: Array) -> Array:
+    def _weight(self, squares: Array, misfit: Array, slope: Array, power: Array) -> Array:
         """The least of the dual cost over a grid of log z that is refined about its smallest point."""
 
         def cost(log_weight: Array) -> Array:
             weight = jnp.exp(log_weight)
-            explained = jnp.sum(shadow**2 / (values + weight[:, None]), axis=1)
-            return -explained + slope * weight - power * log_weight
+            left = jnp.sum(misfit**2 / (squares / weight[:, None] + 1), axis=1)
+            return left + slope * weight - power * log_weight
 
         most = jnp.log(power / slope)
         low, high = most - 12.0, most
@@ -172,11 +171,21 @@ class EnKFN(Analysis):
             low, high = best - width, jnp.minimum(best + width, most)
         return jnp.exp(best)
 
+    def _root(self, squares: Array, turned: Array, share: Array) -> Array:
+        """The inverse square root of the Hessian over z, in the axes that observations see."""
+        if not self.hessian:
+            return jnp.diag(jax.lax.rsqrt(1 + squares))
+        spread, axes = jnp.linalg.eigh(jnp.diag(1 + squares) - 2 * share * jnp.outer(turned, turned))
+        return axes * jax.lax.rsqrt(jnp.maximum(spread, 1e-6)) @ axes.T
 
-def _hyperprior(values: Array, members: int) -> tuple[Array, Array]:
-    """The two constants of the dual cost: where observations say little, its mode is the ETKF's."""
+
+def hyperprior(squares: Array, members: int) -> tuple[Array, Array]:
+    """The two constants of the dual cost: where observations say little, its mode is the ETKF's.
+
+    `squares` are the squared singular values of the predictions, those beyond the last being 0.
+    """
     slope, power = 1 + 1 / members, members / (members - 1)
-    unseen = jnp.mean((members - 1) / (values + members - 1))
+    unseen = 1 - jnp.sum(squares / (squares + members - 1)) / members
     mode = jnp.sqrt((slope / power) ** unseen)
     return slope / mode, power * mode * (members - 1)
 
@@ -186,7 +195,16 @@ def _increments(anomalies: Array, differences: Array, innovations: Array) -> Arr
     members, count = differences.shape
     few, dtype = count < members, differences.dtype
     square = differences.T @ differences if few else differences @ differences.T
-    factor = cho_factor(square + (members - 1) * jnp.eye(len(square), dtype=dtype))
+    steep = is_steep(jnp.trace(square) / (members - 1))
+    factor = cho_factor(jnp.where(steep, 0, square) + (members - 1) * jnp.eye(len(square), dtype=dtype))
     if few:
-        return cho_solve(factor, innovations.T).T @ (differences.T @ anomalies)
-    return cho_solve(factor, differences @ innovations.T).T @ anomalies
+        usual = cho_solve(factor, innovations.T).T @ (differences.T @ anomalies)
+    else:
+        usual = cho_solve(factor, differences @ innovations.T).T @ anomalies
+    return only_where(steep, lambda: _singular_increments(anomalies, differences, innovations), usual)
+
+
+def _singular_increments(anomalies: Array, differences: Array, innovations: Array) -> Array:
+    """`_increments` by singular values, for a spread far beyond the error of the observations."""
+    axes, values, seen = singular_values(differences)
+    return (innovations @ seen.T) * (values / (values**2 + len(differences) - 1)) @ (axes.T @ anomalies)

@@ -10,7 +10,7 @@ from jaxtyping import Array, ArrayLike, PRNGKeyArray
 from ..compose import Rollout
 from ..core import Analysis, Fields
 from .cycle import Assimilation
-from .inflation import Adaptive
+from .inflation import Adaptive, begun
 
 
 class Hindcast(NamedTuple):
@@ -88,8 +88,7 @@ def _run(system: Assimilation, analysis, ensemble, seen, failures, forcing, fixe
         after = eqx.filter(done.analysis, eqx.is_inexact_array) if isinstance(analysis, Adaptive) else arrays
         return (done.ensemble, after), (made, done.lost[0])
 
-    analysis = jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, float) else x, analysis)
-    changing, static = eqx.partition(analysis, eqx.is_inexact_array)
+    changing, static = eqx.partition(begun(analysis, ensemble), eqx.is_inexact_array)
     cycles = jnp.arange(len(seen))
     keys = jax.random.split(key, len(seen))
     (members, _), (made, lost) = jax.lax.scan(one, (ensemble, changing), (cycles, seen, failures, keys))

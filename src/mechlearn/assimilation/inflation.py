@@ -6,7 +6,7 @@ from typing import Self
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, PRNGKeyArray, PyTree
 
 from ..core import Analysis
 from .ensemble import centred, rotated
@@ -107,6 +107,14 @@ class Recover(Analysis):
 class Adaptive(Analysis):
     """An analysis that learns from one cycle for the next."""
 
+    def begin(self, ensemble: Array) -> Self:
+        """Return this analysis as the first cycle takes it."""
+        return self
+
+    def weights(self) -> Array | None:
+        """The weight (member,) of each member, adding up to 1; none where all are alike."""
+        return None
+
     @abc.abstractmethod
     def adapt(self, predicted: Array, observed: Array) -> Self:
         """Return this analysis as the next cycle takes it, after what was predicted and observed in this one."""
@@ -142,6 +150,12 @@ class AdaptiveInflate(Adaptive):
         gain = self.variance / (self.variance + doubt)
         factor = jnp.clip(self.factor + gain * (asked - self.factor), self.least, self.most)
         return eqx.tree_at(lambda a: a.factor, self, factor)
+
+
+def begun(analysis: PyTree, ensemble: Array) -> PyTree:
+    """An analysis or smoother as the first cycle takes it, its numbers as arrays."""
+    analysis = analysis.begin(ensemble) if isinstance(analysis, Adaptive) else analysis
+    return jax.tree.map(lambda x: jnp.asarray(x) if isinstance(x, float) else x, analysis)
 
 
 def _innovation(predicted: Array, observed: Array) -> tuple[Array, Array, Array]:

@@ -85,6 +85,18 @@ class Localisation(eqx.Module):
         self.state_at, self.observed_at = jnp.asarray(state), jnp.asarray(seen)
         self.radius, self.taper, self.period = radius, taper, around
 
+    def moved(self, drift: ArrayLike) -> "Localisation":
+        """The state's places carried by `drift` (a number or (coordinate,)): where what is there now will be observed.
+
+        >>> ring = Localisation(jnp.arange(8.0), jnp.arange(8.0), radius=1.0, period=8.0)
+        >>> ring.moved(3.0).state_at[-1].tolist()
+        [2.0]
+        """
+        length = np.array(self.period)
+        there = np.asarray(self.state_at, float) + np.asarray(drift, float)
+        there = np.where(length > 0, np.mod(there, np.where(length > 0, length, 1)), there)
+        return eqx.tree_at(lambda w: w.state_at, self, jnp.asarray(there))
+
     def weights(self, place: Array, others: Array) -> Array:
         """The taper between one place (coordinate,) and others (n, coordinate)."""
         apart = jnp.abs(others - place)

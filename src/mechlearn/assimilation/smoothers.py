@@ -1,6 +1,7 @@
 """Smoothers with the model inside: the iterative ensemble Kalman smoother and variational methods."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -8,7 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from .cycle import Assimilation, Predict, Smoother
-from .ensemble import centred, rotation, square_roots
+from .enkf import hyperprior
+from .ensemble import centred, posterior, rotated
 
 
 class IEnKS(Smoother):
@@ -16,7 +18,8 @@ class IEnKS(Smoother):
 
     Minimises `(N - 1) |w|² + |y - h(M(mean + w A))|²`; slopes come from the ensemble itself, transformed to the
     present estimate of the posterior. Observations `lag` cycles ahead correct the window's start. `lag` 0 is an
-    iterated filter. The result is inflated by `inflation` and, with `rotate`, turned at random.
+    iterated filter. The result is inflated by `inflation` and, with `rotate`, turned at random. With a `certainty`
+    the prior is that of the finite-size filter (`enkf.EnKFN`), which needs no inflation.
 
     Bocquet & Sakov (2012), doi:10.5194/npg-19-383-2012; (2014), doi:10.1002/qj.2236.
 
@@ -31,29 +34,64 @@ class IEnKS(Smoother):
     rotate: bool = eqx.field(static=True, default=False)
     iterations: int = eqx.field(static=True, default=10)
     tolerance: float = eqx.field(static=True, default=1e-3)
+    certainty: ArrayLike | None = None
 
     def smooth(self, ensemble: Array, predict: Predict, observed: Array, *, key: PRNGKeyArray) -> Array:
         mean, anomalies = centred(ensemble)
-        members, unit = len(ensemble), jnp.eye(len(ensemble), dtype=ensemble.dtype)
+        members = len(ensemble)
 
-        def unfinished(carry):
-            step, _, _, _, change = carry
-            return (step < self.iterations) & (change > self.tolerance)
+        def unfinished(carry: tuple[Array, GaussNewton]) -> Array:
+            step, now = carry
+            return (step < self.iterations) & (now.change(members) > self.tolerance)
 
-        def improve(carry):
-            step, weights, root, inverse, _ = carry
-            middle, seen = centred(predict(mean + (weights + root) @ anomalies))
-            differences = inverse @ seen
-            curvature = unit + differences @ differences.T / (members - 1)
-            slope = weights - differences @ (observed - middle) / (members - 1)
-            inverse, root = square_roots(curvature)
-            move = root @ root @ slope
-            return step + 1, weights - move, root, inverse, jnp.sqrt(jnp.mean(move**2) * (members - 1))
+        def improve(carry: tuple[Array, GaussNewton]) -> tuple[Array, GaussNewton]:
+            step, now = carry
+            middle, seen = centred(predict(mean + (now.weights + now.root) @ anomalies))
+            return step + 1, now.improved(seen, observed - middle, self.certainty)
 
-        start = (0, jnp.zeros(members, ensemble.dtype), unit, unit, jnp.asarray(jnp.inf, ensemble.dtype))
-        _, weights, root, _, _ = jax.lax.while_loop(unfinished, improve, start)
-        turn = rotation(key, members).astype(ensemble.dtype) if self.rotate else unit
-        return mean + weights @ anomalies + self.inflation * (turn @ centred(root @ anomalies)[1])
+        start = jnp.zeros((), int), GaussNewton.start(members, ensemble.dtype)
+        _, found = jax.lax.while_loop(unfinished, improve, start)
+        spread = centred(found.root @ anomalies)[1]
+        spread = rotated(key, spread) if self.rotate else spread
+        return mean + found.weights @ anomalies + self.inflation * spread
+
+
+class GaussNewton(NamedTuple):
+    """The search for the members' weights w (member,) of a posterior mean: where it is, and how it came there.
+
+    `root` is the square root of their covariance times N - 1, `inverse` its inverse, `move` the last step.
+    """
+
+    weights: Array
+    root: Array
+    inverse: Array
+    move: Array
+
+    @classmethod
+    def start(cls, members: int, dtype) -> "GaussNewton":
+        """At the prior."""
+        unit = jnp.eye(members, dtype=dtype)
+        return cls(jnp.zeros(members, dtype), unit, unit, jnp.full(members, jnp.inf, dtype))
+
+    def change(self, members: int) -> Array:
+        """How far the last step moved, in standard deviations."""
+        return jnp.sqrt(jnp.mean(self.move**2) * (members - 1))
+
+    def improved(self, seen: Array, innovation: Array, certainty: ArrayLike | None = None) -> "GaussNewton":
+        """One step, given anomalies (member, obs) and innovation (obs,) of what the present weights predict."""
+        members = len(self.weights)
+        prior = self.inverse @ seen
+        share = 1.0 if certainty is None else self._share(prior, certainty)
+        scale = jnp.sqrt(share * (members - 1))
+        root, inverse, weights = posterior(prior / scale, innovation)
+        move = root @ root @ self.weights - weights / scale
+        return GaussNewton(self.weights - move, root / jnp.sqrt(share), inverse * jnp.sqrt(share), move)
+
+    def _share(self, prior: Array, certainty: ArrayLike) -> Array:
+        """The weight of the finite-size prior over N - 1."""
+        members = len(prior)
+        slope, power = hyperprior(jnp.linalg.svd(prior, compute_uv=False) ** 2, members)
+        return certainty * power / (certainty * slope + self.weights @ self.weights) / (members - 1)
 
 
 class Variational(Smoother):
@@ -101,6 +139,7 @@ class HybridEnVar(Smoother):
     share: float = 0.5
     lag: int = eqx.field(static=True, default=0)
     iterations: int = eqx.field(static=True, default=5)
+    inflation: ArrayLike = 1.0
 
     def smooth(self, ensemble: Array, predict: Predict, observed: Array, *, key: PRNGKeyArray) -> Array:
         mean, anomalies = centred(ensemble)
@@ -112,10 +151,9 @@ class HybridEnVar(Smoother):
             jnp.zeros(both.shape[1], mean.dtype),
             self.iterations,
         )
-        differences = centred(predict(ensemble))[1]
-        unit = jnp.eye(len(ensemble), dtype=ensemble.dtype)
-        spread = square_roots(unit + differences @ differences.T / free)[1]
-        return mean + both @ found + spread @ anomalies
+        middle, differences = centred(predict(ensemble))
+        root = posterior(differences / jnp.sqrt(free), observed - middle).root
+        return mean + both @ found + self.inflation * root @ anomalies
 
 
 def four_d_var(

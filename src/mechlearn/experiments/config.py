@@ -28,7 +28,8 @@ TABLES = {
     "controls": "kinds of control, and the couplings that are taught again under each",
     "expected": "the scores a faithful run should reach",
     "joints": "of compare --joints: joints, learners, truth (a twin), form, epochs, longest",
-    "twin": "cycles, burn_in, every, error_variance, initial_spread, spin_up, target: assimilation of a made truth",
+    "twin": "cycles, burn_in, every, error_variance, initial_spread, spin_up, target, observed, error_correlation, "
+    "missing, noise, reject: assimilation of a made truth",
     "study": "kind (a file of experiments/studies) and its options",
     "filter": "a list of [[filter]] tables of a twin experiment: label, method, members, inflation, expected, ...",
     "quick": "overrides for --quick, the same tables again",

@@ -18,6 +18,7 @@ from ..assimilation.inflation import AdaptiveInflate, Inflate, Recover, Relax, R
 from ..assimilation.letkf import LETKF, LocalEAKF
 from ..assimilation.local_smoother import LocalIEnKS
 from ..assimilation.localisation import Localisation
+from ..assimilation.operators import ObservedAs
 from ..compose import Pass
 from ..core import named
 from . import config, storage
@@ -25,10 +26,12 @@ from .config import RequestError
 from .resolve import hint, thing
 
 TWIN = {"cycles": 5000, "burn_in": 400, "every": 1, "error_variance": 1.0, "initial_spread": 0.03, "spin_up": 500}
+NETWORK = {"observed": ":", "error_correlation": 0.0, "missing": 0.0, "noise": 0.0, "reject": 0.0}
 WRAPPED = {"inflation": Inflate, "relaxation": Relax}
 FLAGS = {"adaptive": AdaptiveInflate, "rotation": Rotate, "recover": Recover}
 LOCAL = (LETKF, LocalEAKF, LocalIEnKS)
-OWN = ("label", "method", "members", "expected", "radius", "taper", *WRAPPED, *FLAGS)
+PLACED = {"radius": None, "taper": "gaspari_cohn", "period": None}
+OWN = ("label", "method", "members", "expected", "twin", "mechanism", "background", *PLACED, *WRAPPED, *FLAGS)
 
 
 def carry_out(settings: dict[str, Any], folder: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
@@ -36,16 +39,18 @@ def carry_out(settings: dict[str, Any], folder: Path, say: Callable[[str], None]
 
     Raises `RequestError` for a filter or key that is not there.
     """
-    system = _system(settings)
-    analyses = {_label(table): _analysis(table, system) for table in settings["filter"]}
+    each = [_of_row(settings, table) for table in settings["filter"]]
+    systems = [_system(own) for own in each]
+    analyses = [_analysis(table, *made) for table, made in zip(settings["filter"], systems, strict=True)]
     storage.write_text(folder / "experiment.resolved.toml", config.dump(settings))
     storage.write_json(folder / "environment.json", storage.environment())
     rows: list[dict[str, Any]] = []
-    for table in settings["filter"]:
-        rows += _rows(settings, system, analyses[_label(table)], table)
+    for table, own, (system, _), analysis in zip(settings["filter"], each, systems, analyses, strict=True):
+        rows += _rows(own, system, analysis, table)
         main = rows[-3]
         say(
-            f"{main['coupling']:40s} {main['metric']} {main['value']:.3f} ({main['low']:.3f} to {main['high']:.3f}), "
+            f"{main['coupling']:40s} {main['metric']} {main['value']:.3f} ({main['low']:.3f} to {main['high']:.3f}, "
+            f"median {np.median(main['each_seed']):.3f}), "
             f"expected {table.get('expected', float('nan')):.2f}, {main['seconds']:.0f} s"
         )
     storage.write_json(folder / "results.json", rows)
@@ -54,24 +59,60 @@ def carry_out(settings: dict[str, Any], folder: Path, say: Callable[[str], None]
     return rows
 
 
-def _system(settings: dict[str, Any]) -> Assimilation:
-    twin = {**TWIN, **settings["twin"]}
-    known = (*TWIN, "target")
+def _of_row(settings: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
+    """The settings of one filter: its own [twin] keys and mechanism before those of the file."""
+    twin = {**TWIN, **NETWORK, **settings["twin"], **table.get("twin", {})}
+    known = (*TWIN, *NETWORK, "target")
     for key in twin:
         if key not in known:
             raise RequestError(f"[twin] has an unknown key {key!r}{hint(key, known)}; allowed: {', '.join(known)}")
-    table = dict(settings["mechanism"])
+    return {**settings, "twin": twin, "mechanism": table.get("mechanism", settings["mechanism"])}
+
+
+def _system(settings: dict[str, Any]) -> tuple[Assimilation, np.ndarray]:
+    """Model and observations, and which numbers of the target are observed."""
+    twin, table = settings["twin"], dict(settings["mechanism"])
     step = thing("mechanisms", table.pop("model"))(**table)
     target = named(step.outputs)[twin.get("target", step.state[0])]
-    variance = np.full(np.size(step.initial()[target.name]), float(twin["error_variance"]))
-    return Assimilation(step, Pass(target), ObservationError.of_variance(variance), every=twin["every"])
+    size = int(np.size(step.initial()[target.name]))
+    places = _places(twin["observed"], size)
+    operator = Pass(target) if len(places) == size else ObservedAs(target, lambda x: jnp.ravel(x)[places])
+    error = _error(twin, places, size)
+    noise, reject = twin["noise"] or None, twin["reject"] or None
+    return Assimilation(step, operator, error, noise=noise, every=twin["every"], reject=reject), places
+
+
+def _places(observed: str | list[int], size: int) -> np.ndarray:
+    """Which numbers are observed: a list of them, or start:stop:step as in Python."""
+    try:
+        if not isinstance(observed, str):
+            return np.arange(size)[np.asarray(observed, int)]
+        return np.arange(size)[slice(*(int(part) if part else None for part in observed.split(":")))]
+    except (ValueError, IndexError, TypeError):
+        raise RequestError(
+            f"[twin] observed = {observed!r}: the target has the numbers 0 to {size - 1}; "
+            "give a list of them, or start:stop:step as '::2'"
+        ) from None
+
+
+def _error(twin: dict[str, Any], places: np.ndarray, size: int) -> ObservationError:
+    """Errors of one variance or one each; correlated as `exp(-distance / length)` around the circle of places."""
+    try:
+        variance = np.broadcast_to(np.asarray(twin["error_variance"], float), places.shape)
+        if not twin["error_correlation"]:
+            return ObservationError.of_variance(variance)
+        apart = np.abs(places[:, None] - places)
+        correlation = np.exp(-np.minimum(apart, size - apart) / twin["error_correlation"])
+        return ObservationError.of_covariance(correlation * np.sqrt(np.outer(variance, variance)))
+    except ValueError as refused:
+        raise RequestError(f"[twin] error_variance for {len(places)} observations: {refused}") from None
 
 
 def _label(table: dict[str, Any]) -> str:
     return table.get("label", f"{table['method']} N={table['members']}")
 
 
-def _analysis(table: dict[str, Any], system: Assimilation):
+def _analysis(table: dict[str, Any], system: Assimilation, places: np.ndarray):
     """The analysis that one [[filter]] table names: file and class of `mechlearn.assimilation`, then its wrappers."""
     file, _, name = str(table.get("method", "")).partition(".")
     try:
@@ -81,17 +122,17 @@ def _analysis(table: dict[str, Any], system: Assimilation):
             f"there is no method {table.get('method')!r}; write file.Class of mechlearn.assimilation, as enkf.ETKF"
         ) from None
     options = {key: value for key, value in table.items() if key not in OWN}
-    if found in LOCAL:
-        ring = np.arange(float(system.size))
-        options["localisation"] = Localisation(
-            ring, ring, table["radius"], period=float(system.size), taper=table.get("taper", "gaspari_cohn")
-        )
-    if issubclass(found, Smoother):
-        options |= {"inflation": table.get("inflation", 1.0), "rotate": table.get("rotation", False)}
-        return found(**options)
-    unknown = set(options) - set(inspect.signature(found).parameters)
+    takes = inspect.signature(found).parameters
+    unknown = set(options) - set(takes)
     if unknown:
-        raise RequestError(f"{_label(table)} has unknown keys {sorted(unknown)}; allowed: {', '.join(OWN)}")
+        raise RequestError(f"{_label(table)} has unknown keys {sorted(unknown)}; allowed: {', '.join((*OWN, *takes))}")
+    if found in LOCAL:
+        options["localisation"] = _localisation(table, system.size, places)
+    if "root" in takes:
+        options["root"] = _background(system, table.get("background", 1.0))
+    if issubclass(found, Smoother):
+        own = {"inflation": table.get("inflation", 1.0), "rotate": table.get("rotation", False)}
+        return found(**options, **{key: value for key, value in own.items() if key in takes})
     analysis = found(**options)
     for key, wrapper in WRAPPED.items():
         analysis = wrapper(analysis, table[key]) if key in table else analysis
@@ -100,8 +141,27 @@ def _analysis(table: dict[str, Any], system: Assimilation):
     return analysis
 
 
+def _localisation(table: dict[str, Any], size: int, places: np.ndarray) -> Localisation:
+    """On a circle of as many places as the state has numbers, or on a line with `period = 0`."""
+    if "radius" not in table:
+        raise RequestError(f"{_label(table)} is local: give it a radius, in numbers of the state")
+    ring = np.arange(float(size))
+    period, taper = float(table.get("period", size)), table.get("taper", PLACED["taper"])
+    try:
+        return Localisation(ring, ring[places], table["radius"], period=period, taper=taper)
+    except ValueError as refused:
+        raise RequestError(f"{_label(table)}: {refused}") from None
+
+
+def _background(system: Assimilation, share: float) -> jax.Array:
+    """A root of the share of the covariance that the state has over a long run of the model."""
+    truth, _ = system.nature(4000, key=jax.random.key(0), spin_up=500)
+    values, axes = np.linalg.eigh(share * np.cov(np.asarray(truth, float).T))
+    return jnp.asarray(axes * np.sqrt(np.maximum(values, 0)), truth.dtype)
+
+
 def _rows(settings: dict[str, Any], system: Assimilation, analysis, table: dict[str, Any]) -> list[dict[str, Any]]:
-    twin, experiment = {**TWIN, **settings["twin"]}, settings["experiment"]
+    twin, experiment = settings["twin"], settings["experiment"]
     seeds = range(experiment["seed"], experiment["seed"] + experiment["seeds"])
     start = time.perf_counter()
     scores = _scores(system, analysis, table["members"], twin, jnp.array(seeds))
@@ -131,6 +191,8 @@ def _scores(system: Assimilation, analysis, members: int, twin: dict[str, Any], 
         begin = rest + jax.random.normal(first, rest.shape)
         cycles = burn + twin["cycles"]
         truth, observed = system.nature(cycles, key=nature, start=begin, spin_up=twin["spin_up"])
+        if twin["missing"]:
+            observed = jnp.where(jax.random.uniform(first, observed.shape) < twin["missing"], jnp.nan, observed)
         ensemble = truth[0] + spread * jax.random.normal(guess, (members, len(rest)))
         found = system.cycle(analysis, ensemble, observed[1:], draws, truth=truth[1:])
         kept = {"analysis_rmse": found.analysis_rmse, "forecast_rmse": found.forecast_rmse}
@@ -152,11 +214,12 @@ def _page(settings: dict[str, Any], rows: list[dict[str, Any]]) -> str:
     scored = [row for row in rows if row["metric"] == "analysis_rmse"]
     body = "".join(
         f"<tr><td>{html.escape(row['coupling'])}<td>{row['value']:.3f}<td>{row['low']:.3f} to {row['high']:.3f}"
+        f"<td>{np.median(row['each_seed']):.3f}"
         f"<td>{row['expected'] if row['expected'] is not None else ''}<td>{row['seconds']:.0f}"
         for row in scored
     )
     words = "".join(f"<p>{html.escape(str(told.get(key, '')))}</p>" for key in ("protocol", "source"))
-    head = "<tr><th>filter<th>analysis RMSE<th>seeds<th>expected<th>seconds"
+    head = "<tr><th>filter<th>analysis RMSE<th>seeds<th>median<th>expected<th>seconds"
     title = html.escape(told.get("title", told["name"]))
     return (
         f'<!doctype html><meta charset="utf-8"><title>{title}</title><h1>{title}</h1>{words}'
