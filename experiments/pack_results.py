@@ -23,7 +23,7 @@ def packed(run: Path) -> dict:
     told = {key: extras[key] for key in (*TOLD, *WHERE_THERE_IS_DEPTH) if extras.get(key) is not None}
     # Files that stand beside the experiment are named as they are there, not as on the machine of the run.
     settings = re.sub(r'"[^"]*/experiments/([^"/]+)"', r'"\1"', (run / "experiment.resolved.toml").read_text())
-    environment["command"] = anywhere(environment["command"])
+    environment["command"] = anywhere(environment.get("command", ""))
     return {**told, "environment": environment, "settings": settings, "rows": kept}
 
 

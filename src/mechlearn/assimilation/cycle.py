@@ -13,9 +13,9 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from ..core import Analysis, Fields, Model, agree, named
-from .ensemble import replace_lost
 from .error import ObservationError
 from .inflation import Adaptive, begun
+from .scoring import living, mean_of, ranks_of, scores_of, weights_of
 
 Predict = Callable[[Array], Array]
 
@@ -99,6 +99,11 @@ class Assimilation(eqx.Module):
     def __check_init__(self) -> None:
         if not self.step.state:
             raise ValueError(f"{type(self.step).__name__} has no state to be corrected; give a model of one step")
+        shape = np.shape(self.noise)
+        if self.noise is not None and shape and (len(shape) > 2 or shape[0] != self.size):
+            raise ValueError(f"noise must be a number, ({self.size},) or a root ({self.size}, rank), got {shape}")
+        if self.every < 1:
+            raise ValueError(f"a cycle is one step or more, got every={self.every}")
         there = named(self.step.inputs) | named(self.step.outputs)
         for variable in self.operator.inputs:
             if variable.name in there:
@@ -128,6 +133,7 @@ class Assimilation(eqx.Module):
         The first is the start (its observation has no use), after `spin_up` cycles without any error of the model.
         """
         forcing, fixed = forcing or {}, fixed or {}
+        self._check_fields(forcing, fixed)
         state = self._start() if start is None else start
         advance = self._advance(forcing, fixed)
         settle = self._advance(jax.tree.map(lambda series: series[: self.every], forcing), fixed)
@@ -164,13 +170,10 @@ class Assimilation(eqx.Module):
 
         Raises `ValueError` for shapes that do not fit, and when all members are lost.
         """
+        ensemble = jnp.asarray(ensemble, jnp.result_type(ensemble, float))
         observed = jnp.asarray(observed, ensemble.dtype)
-        self._check(ensemble, observed, forcing or {}, fixed or {})
-        if isinstance(analysis, Smoother) and analysis.lag and self.noise is not None:
-            raise ValueError(
-                f"{type(analysis).__name__} of lag {analysis.lag} takes the model as perfect, but the system has noise; "
-                "take a filter, a smoother of lag 0, or four_d_var with model_error"
-            )
+        self._check(ensemble, observed, truth, forcing or {}, fixed or {})
+        self.check(analysis)
         history = _compiled(self, analysis, ensemble, observed, key, truth, forcing or {}, fixed or {}, keep_mean)
         lost = np.asarray(history.lost)
         if np.any(lost == len(ensemble)):
@@ -201,9 +204,12 @@ class Assimilation(eqx.Module):
             members, arrays, ranks = carry
             known = eqx.combine(arrays, static)
             members, (prior, posterior), method, told = one(known, members, advance, now)
-            before, after = _scores(prior, now.truth, _weights(known)), _scores(posterior, now.truth, _weights(method))
-            ranks = ranks if now.truth is None else ranks + _ranks(prior, now.truth)
-            kept = _mean(posterior, _weights(method)) if keep_mean else None
+            before, after = (
+                scores_of(prior, now.truth, weights_of(known)),
+                scores_of(posterior, now.truth, weights_of(method)),
+            )
+            ranks = ranks if now.truth is None else ranks + ranks_of(prior, now.truth)
+            kept = mean_of(posterior, weights_of(method)) if keep_mean else None
             return (members, eqx.filter(method, eqx.is_inexact_array), ranks), (before, after, told, kept)
 
         count = len(observed)
@@ -244,7 +250,7 @@ class Assimilation(eqx.Module):
             members = jax.vmap(self._disturbed)(members, jax.random.split(noise_key, len(members)))
             made = made | jax.vmap(self.fields_of)(members)
         predicted = jax.vmap(self._observe)(made)
-        both, lost = _living(jnp.concatenate([members, predicted], axis=1), lost_key)
+        both, lost = living(jnp.concatenate([members, predicted], axis=1), lost_key)
         members, predicted = both[:, : members.shape[1]], both[:, members.shape[1] :]
         misfit, target, rejected, consistency = self._compared(predicted, now.observed)
         analysed = analysis.update(members, misfit, target, key=key)
@@ -254,7 +260,6 @@ class Assimilation(eqx.Module):
 
     def _smoothed(self, smoother: Smoother, members: Array, advance, now: Now):
         lost_key, key = jax.random.split(now.key)
-        noise_key = jax.random.fold_in(lost_key, 1)
         lag, first = smoother.lag, now.place + 1 - smoother.lag
 
         def forward(x: Array) -> tuple[Array, Fields]:
@@ -270,8 +275,8 @@ class Assimilation(eqx.Module):
 
         if not lag:
             members = jax.vmap(lambda x: advance(x, now.place)[0])(members)
-            members = jax.vmap(self._disturbed)(members, jax.random.split(noise_key, len(members)))
-        members, lost = _living(members, lost_key)
+            members = jax.vmap(self._disturbed)(members, jax.random.split(jax.random.fold_in(key, 1), len(members)))
+        members, lost = living(members, lost_key)
         prior, made = jax.vmap(forward)(members)
         predicted = jax.vmap(self._observe)(made)
         _, _, rejected, consistency = self._compared(predicted, now.observed)
@@ -343,49 +348,54 @@ class Assimilation(eqx.Module):
         start = {name: jnp.asarray(value, jnp.result_type(float)) for name, value in self.step.initial().items()}
         return ravel_pytree(start)[1]
 
-    def _check(self, ensemble: Array, observed: Array, forcing: Fields, fixed: Fields) -> None:
+    def _check(self, ensemble: Array, observed: Array, truth: Array | None, forcing: Fields, fixed: Fields) -> None:
         if ensemble.ndim != 2 or ensemble.shape[1] != self.size:
             raise ValueError(f"the ensemble must be (member, {self.size}) for this state, got {ensemble.shape}")
-        missing = set(named(self.step.inputs)) - set(self.step.state) - set(forcing) - set(fixed)
-        missing |= set(named(self.operator.inputs)) - set(named(self.step.outputs)) - set(forcing) - set(fixed)
-        if missing:
-            raise ValueError(f"step or operator also reads {sorted(missing)}; give them in forcing or fixed")
+        self._check_fields(forcing, fixed)
         expected = len(self.error.root)
         if observed.ndim != 2 or observed.shape[1] != expected:
             raise ValueError(f"observations must be (cycle, {expected}) as their error is, got {observed.shape}")
+        if truth is not None and truth.shape != (len(observed), self.size):
+            raise ValueError(f"the truth must be {(len(observed), self.size)} (cycle, state), got {truth.shape}")
         short = [name for name, series in forcing.items() if len(series) < len(observed) * self.every]
         if short:
             raise ValueError(f"forcing {short} must last {len(observed)} cycles of {self.every} steps")
+
+    def _check_fields(self, forcing: Fields, fixed: Fields) -> None:
+        """Whether all that step and operator read is there, and what the operator gives is as much as has an error."""
+        given, step = {*forcing, *fixed}, type(self.step).__name__
+        missing = sorted(set(named(self.step.inputs)) - set(self.step.state) - given)
+        if missing:
+            raise ValueError(f"{step} also reads {missing}; give them in forcing or fixed")
+        unseen = sorted(set(named(self.operator.inputs)) - set(named(self.step.outputs)) - given)
+        if unseen:
+            raise ValueError(
+                f"the observation operator {type(self.operator).__name__} reads {unseen}, which {step} does not give "
+                f"(it gives {', '.join(named(self.step.outputs))}); give them in forcing or fixed, or observe another"
+            )
+        first = {name: jax.tree.map(lambda series: series[: self.every], forced) for name, forced in forcing.items()}
+        seen = jax.eval_shape(lambda x: self._observe(self._advance(first, fixed)(x, 0)[1]), self._start())
+        if len(self.error.root) != len(seen):
+            raise ValueError(
+                f"the observation operator {type(self.operator).__name__} gives {len(seen)} numbers, "
+                f"but the observation error is that of {len(self.error.root)}; give one variance for each"
+            )
+
+    def check(self, analysis: Analysis | Smoother) -> None:
+        """Refuse an analysis that does not go with this system, as `run` does before it starts."""
+        if not isinstance(analysis, Analysis | Smoother):
+            raise TypeError(f"an analysis or a smoother is needed, as ETKF() or IEnKS(), got {analysis!r}")
+        name = type(analysis).__name__
+        if isinstance(analysis, Smoother) and analysis.lag and self.noise is not None:
+            raise ValueError(
+                f"{name} of lag {analysis.lag} takes the model as perfect, but it has noise; take a filter, a smoother "
+                "of lag 0, or four_d_var with model_error"
+            )
+        beyond = sorted(set(named(self.operator.inputs)) - set(self.step.state))
+        if isinstance(analysis, Smoother) and not analysis.lag and beyond:
+            raise ValueError(f"{name} of lag 0 observes the state alone, but the operator reads {beyond}; take lag 1")
 
 
 @eqx.filter_jit
 def _compiled(system: Assimilation, analysis, ensemble, observed, key, truth, forcing, fixed, keep_mean) -> History:
     return system.cycle(analysis, ensemble, observed, key, truth, forcing, fixed, keep_mean)
-
-
-def _living(ensemble: Array, key: PRNGKeyArray) -> tuple[Array, Array]:
-    """Replace lost members; without any, nothing is drawn."""
-    whole = jnp.all(jnp.isfinite(ensemble))
-    return jax.lax.cond(whole, lambda e, _: (e, jnp.zeros((), int)), replace_lost, ensemble, key)
-
-
-def _scores(ensemble: Array, truth: Array | None, weights: Array | None) -> tuple[Array, Array]:
-    """The error of the mean and the spread, both as root mean squares over the state."""
-    mean = _mean(ensemble, weights)
-    error = jnp.asarray(jnp.nan, mean.dtype) if truth is None else jnp.sqrt(jnp.mean((mean - truth) ** 2))
-    squares = jnp.sum((ensemble - mean) ** 2) if weights is None else weights @ (ensemble - mean) ** 2 * len(ensemble)
-    return error, jnp.sqrt(jnp.sum(squares) / (max(len(ensemble) - 1, 1) * len(mean)))
-
-
-def _mean(ensemble: Array, weights: Array | None) -> Array:
-    return ensemble.mean(axis=0) if weights is None else weights @ ensemble
-
-
-def _weights(analysis: Analysis | Smoother) -> Array | None:
-    return analysis.weights() if isinstance(analysis, Adaptive) else None
-
-
-def _ranks(ensemble: Array, truth: Array) -> Array:
-    """How often the truth has each rank among the members (member + 1,)."""
-    below = jnp.sum(ensemble < truth, axis=0)
-    return jnp.sum(below[:, None] == jnp.arange(len(ensemble) + 1), axis=0, dtype=jnp.int32)

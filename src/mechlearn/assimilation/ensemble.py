@@ -15,10 +15,14 @@ STEEP = 2.0
 def centred(ensemble: Array) -> tuple[Array, Array]:
     """The mean (state,) of an ensemble (member, state) and its anomalies about it.
 
+    Raises `ValueError` for a single member, which has none.
+
     >>> mean, anomalies = centred(jnp.array([[1.0], [3.0]]))
     >>> mean.tolist(), anomalies.tolist()
     ([2.0], [[-1.0], [1.0]])
     """
+    if len(ensemble) < 2:
+        raise ValueError("an ensemble method needs two members at least, got 1; its spread is what it knows of errors")
     mean = ensemble.mean(axis=0)
     return mean, ensemble - mean
 

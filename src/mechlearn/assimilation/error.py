@@ -26,9 +26,15 @@ class ObservationError(eqx.Module):
         Raises `ValueError` for a variance that is not positive.
         """
         known = np.asarray(variance, float)
-        if known.ndim != 1 or not np.all(known > 0):
+        if known.ndim != 1:
             raise ValueError(
-                f"variances of observation errors must be a vector of positive numbers, got {variance!r}; "
+                f"variances of observation errors must be a vector, one for each observation, got shape {known.shape}; "
+                "for correlated errors give the matrix to of_covariance"
+            )
+        if not np.all(known > 0):
+            first = int(np.argmin(known > 0))
+            raise ValueError(
+                f"variances of observation errors must be positive, but that of observation {first} is {known[first]}; "
                 "an observation to be left out is NaN, not of variance 0"
             )
         return cls(jnp.asarray(1 / np.sqrt(known)))
@@ -90,8 +96,15 @@ class ObservationError(eqx.Module):
 
 def _spectrum(matrix: ArrayLike, what: str) -> tuple[np.ndarray, np.ndarray]:
     known = np.asarray(matrix, float)
-    if known.ndim != 2 or known.shape[0] != known.shape[1] or not np.allclose(known, known.T):
-        raise ValueError(f"{what} must be a symmetric matrix, got one of shape {known.shape}")
+    if known.ndim != 2 or known.shape[0] != known.shape[1]:
+        raise ValueError(f"{what} must be a square matrix, got shape {known.shape}; variances alone go to of_variance")
+    if not np.all(np.isfinite(known)):
+        raise ValueError(f"{what} must be finite, but {np.sum(~np.isfinite(known))} of its numbers are not")
+    if not np.allclose(known, known.T):
+        off = np.max(np.abs(known - known.T))
+        raise ValueError(
+            f"{what} must be symmetric, but differs from its transpose by up to {off:.3g}; take (R + R') / 2"
+        )
     values, vectors = np.linalg.eigh(known)
     if values[0] <= 1e-12 * max(values[-1], 0) or values[0] <= 0:
         raise ValueError(

@@ -6,13 +6,34 @@ from typing import Self
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+from equinox import AbstractVar
 from jaxtyping import Array, ArrayLike, PRNGKeyArray, PyTree
 
 from ..core import Analysis
 from .ensemble import centred, rotated
 
 
-class Inflate(Analysis):
+class Around(Analysis):
+    """An analysis around another one.
+
+    Raises `TypeError` for what is no analysis of one time (a smoother has inflation and rotation of its own), and for
+    an analysis that learns from cycle to cycle, which only the outermost can.
+    """
+
+    analysis: AbstractVar[Analysis]
+
+    def __check_init__(self) -> None:
+        own, inner = type(self).__name__, type(self.analysis).__name__
+        if not isinstance(self.analysis, Analysis):
+            raise TypeError(
+                f"{own} goes around a filter, got {inner}; a smoother is inflated and turned by arguments of its own, "
+                "as IEnKS(inflation=1.02, rotate=True)"
+            )
+        if isinstance(self.analysis, AdaptiveInflate):
+            raise TypeError(f"{inner} learns from cycle to cycle and must be outermost: {inner}({own}(...))")
+
+
+class Inflate(Around):
     """Widen the analysed ensemble by a fixed factor: `mean + f A`.
 
     Anderson & Anderson (1999), doi:10.1175/1520-0493(1999)127<2741:AMCIOT>2.0.CO;2.
@@ -35,7 +56,7 @@ class Inflate(Analysis):
         return mean + self.factor * anomalies
 
 
-class Rotate(Analysis):
+class Rotate(Around):
     """Turn the analysed members at random about their mean: their statistics to second order stay.
 
     It keeps a deterministic filter from a few outliers. Sakov & Oke (2008), doi:10.1175/2007MWR2021.1.
@@ -55,7 +76,7 @@ class Rotate(Analysis):
         return mean + rotated(turn, anomalies)
 
 
-class Relax(Analysis):
+class Relax(Around):
     """Give the analysed ensemble back a share of the spread that it lost, element by element.
 
     `A <- A (1 + share (s_forecast - s_analysis) / s_analysis)`: relaxation to prior spread, an inflation
@@ -77,7 +98,7 @@ class Relax(Analysis):
         return mean + anomalies * (1 + self.share * (before / jnp.maximum(after, 1e-12) - 1))
 
 
-class Recover(Analysis):
+class Recover(Around):
     """Widen the forecast at once when the innovation is far beyond what spread and error explain.
 
     With p observations `d'd` should be `s = trace(Y'Y / (N - 1)) + p`, give or take `sqrt(2 / p) s`. Beyond `limit`
@@ -120,7 +141,7 @@ class Adaptive(Analysis):
         """Return this analysis as the next cycle takes it, after what was predicted and observed in this one."""
 
 
-class AdaptiveInflate(Adaptive):
+class AdaptiveInflate(Around, Adaptive):
     """Inflate the forecast as the innovations ask for, remembered from cycle to cycle.
 
     `l_o = (d'd - p) / trace(Y'Y / (N - 1))` of p observations is the variance factor that one cycle asks for;

@@ -9,7 +9,7 @@ from jaxtyping import Array, PRNGKeyArray
 from ..core import Analysis
 from .enkf import transform
 from .ensemble import centred
-from .localisation import Localisation, sharing_a_place
+from .localisation import Localisation, require_places, sharing_a_place
 
 
 class LETKF(Analysis):
@@ -18,7 +18,7 @@ class LETKF(Analysis):
     Observations within reach take part with their inverse error variance times the taper. Places are
     done `block` at a time, so that memory is linear in the state; `nearest` limits how many observations
     one of them sees. Numbers of the state at the same place (several variables of one cell) share one
-    transform, when every place has as many.
+    transform, when every place has as many. Raises `ValueError` for an ensemble the localisation was not made for.
 
     Hunt, Kostelich & Szunyogh (2007), doi:10.1016/j.physd.2006.11.008.
 
@@ -31,6 +31,7 @@ class LETKF(Analysis):
     index: Array
     weight: Array
     numbers: Array
+    observations: int = eqx.field(static=True)
     block: int = eqx.field(static=True)
 
     def __init__(self, localisation: Localisation, *, nearest: int | None = None, block: int = 4096):
@@ -38,9 +39,10 @@ class LETKF(Analysis):
         one_each = eqx.tree_at(lambda w: w.state_at, localisation, localisation.state_at[numbers[:, 0]])
         index, weight = one_each.neighbours(nearest)
         self.index, self.weight, self.block = jnp.asarray(index), jnp.sqrt(jnp.asarray(weight)), block
-        self.numbers = jnp.asarray(numbers)
+        self.numbers, self.observations = jnp.asarray(numbers), len(localisation.observed_at)
 
     def update(self, ensemble: Array, predicted: Array, observed: Array, *, key: PRNGKeyArray) -> Array:
+        require_places(self.numbers.size, self.observations, ensemble, predicted)
         mean, anomalies = centred(ensemble)
         middle, differences = centred(predicted)
         innovation = observed - middle
@@ -78,6 +80,7 @@ class LocalEAKF(Analysis):
         mean, anomalies = centred(jnp.concatenate([ensemble, predicted], axis=1))
         mean = mean.at[ensemble.shape[1] :].add(-observed)
         where = self.localisation
+        require_places(len(where.state_at), len(where.observed_at), ensemble, predicted)
         free, size = len(ensemble) - 1, ensemble.shape[1]
         places = jnp.concatenate([where.state_at, where.observed_at]).astype(ensemble.dtype)
 

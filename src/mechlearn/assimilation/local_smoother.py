@@ -8,7 +8,7 @@ from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from .cycle import Predict, Smoother
 from .ensemble import centred, rotated
-from .localisation import Localisation, sharing_a_place
+from .localisation import Localisation, require_places, sharing_a_place
 from .smoothers import GaussNewton
 
 
@@ -34,6 +34,7 @@ class LocalIEnKS(Smoother):
     index: Array
     weight: Array
     numbers: Array
+    observations: int = eqx.field(static=True)
     lag: int = eqx.field(static=True)
     inflation: ArrayLike
     rotate: bool = eqx.field(static=True)
@@ -57,13 +58,14 @@ class LocalIEnKS(Smoother):
         one_each = eqx.tree_at(lambda w: w.state_at, localisation, localisation.state_at[numbers[:, 0]])
         index, weight = one_each.moved(drift).neighbours()
         self.index, self.weight = jnp.asarray(index), jnp.sqrt(jnp.asarray(weight))
-        self.numbers = jnp.asarray(numbers)
+        self.numbers, self.observations = jnp.asarray(numbers), len(localisation.observed_at)
         self.lag, self.inflation, self.rotate = lag, inflation, rotate
         self.iterations, self.tolerance, self.certainty = iterations, tolerance, certainty
 
     def smooth(self, ensemble: Array, predict: Predict, observed: Array, *, key: PRNGKeyArray) -> Array:
         mean, anomalies = centred(ensemble)
         members, places = len(ensemble), len(self.numbers)
+        require_places(self.numbers.size, self.observations, ensemble, observed[None])
 
         def unfinished(carry: tuple[Array, GaussNewton]) -> Array:
             step, now = carry

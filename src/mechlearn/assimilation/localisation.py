@@ -126,6 +126,18 @@ class Localisation(eqx.Module):
         return np.where(there, index, 0).astype(np.int32), np.where(there, weight, 0).astype(np.float32)
 
 
+def require_places(numbers: int, observations: int, ensemble: Array, predicted: Array) -> None:
+    """Refuse an ensemble (member, state) and predictions (member, obs) that a localisation was not made for.
+
+    Raises `ValueError` with both sizes.
+    """
+    if (ensemble.shape[1], predicted.shape[1]) != (numbers, observations):
+        raise ValueError(
+            f"the localisation has the places of {numbers} numbers of the state and {observations} observations, but "
+            f"there are {ensemble.shape[1]} and {predicted.shape[1]}; give Localisation a place for each of both"
+        )
+
+
 def sharing_a_place(places: np.ndarray) -> np.ndarray:
     """The numbers of the state at each place (place, number); each by itself when places have unequal many.
 

@@ -28,13 +28,16 @@ from .resolve import hint, thing
 TWIN = {"cycles": 5000, "burn_in": 400, "every": 1, "error_variance": 1.0, "initial_spread": 0.03, "spin_up": 500}
 NETWORK = {"observed": ":", "error_correlation": 0.0, "missing": 0.0, "noise": 0.0, "reject": 0.0}
 WRAPPED = {"inflation": Inflate, "relaxation": Relax}
-FLAGS = {"adaptive": AdaptiveInflate, "rotation": Rotate, "recover": Recover}
+FLAGS = {"rotation": Rotate, "recover": Recover, "adaptive": AdaptiveInflate}
 LOCAL = (LETKF, LocalEAKF, LocalIEnKS)
 PLACED = {"radius": None, "taper": "gaspari_cohn", "period": None}
-OWN = ("label", "method", "members", "expected", "twin", "mechanism", "background", *PLACED, *WRAPPED, *FLAGS)
+BACKGROUND = {"background": 1.0, "background_covariance": "climatology"}
+OWN = ("label", "method", "members", "expected", "twin", "mechanism", *BACKGROUND, *PLACED, *WRAPPED, *FLAGS)
 
 
-def carry_out(settings: dict[str, Any], folder: Path, say: Callable[[str], None]) -> list[dict[str, Any]]:
+def carry_out(
+    settings: dict[str, Any], folder: Path, say: Callable[[str], None], command: str = ""
+) -> list[dict[str, Any]]:
     """Run every filter of a twin experiment on the same truths and write rows, settings and report.
 
     Raises `RequestError` for a filter or key that is not there.
@@ -42,21 +45,31 @@ def carry_out(settings: dict[str, Any], folder: Path, say: Callable[[str], None]
     each = [_of_row(settings, table) for table in settings["filter"]]
     systems = [_system(own) for own in each]
     analyses = [_analysis(table, *made) for table, made in zip(settings["filter"], systems, strict=True)]
+    for (system, _), analysis in zip(systems, analyses, strict=True):
+        system.check(analysis)
     storage.write_text(folder / "experiment.resolved.toml", config.dump(settings))
-    storage.write_json(folder / "environment.json", storage.environment())
+    storage.write_json(folder / "environment.json", {**storage.environment(), "command": command})
     rows: list[dict[str, Any]] = []
     for table, own, (system, _), analysis in zip(settings["filter"], each, systems, analyses, strict=True):
         rows += _rows(own, system, analysis, table)
-        main = rows[-3]
-        say(
-            f"{main['coupling']:40s} {main['metric']} {main['value']:.3f} ({main['low']:.3f} to {main['high']:.3f}, "
-            f"median {np.median(main['each_seed']):.3f}), "
-            f"expected {table.get('expected', float('nan')):.2f}, {main['seconds']:.0f} s"
-        )
+        say(_line(rows[-3], table))
     storage.write_json(folder / "results.json", rows)
     storage.write_json(folder / "report.json", _told(settings))
     storage.write_text(folder / "report.html", _page(settings, rows))
     return rows
+
+
+def _line(main: dict[str, Any], table: dict[str, Any]) -> str:
+    each = main["each_seed"]
+    gone = sum(not np.isfinite(value) for value in each)
+    lost = (
+        f"\n  all {table['members']} members were lost in {gone} of {len(each)} runs: the forecast is not finite; "
+        "shorten the model's time_step, inflate less or take more members"
+    )
+    return (
+        f"{main['coupling']:40s} {main['metric']} {main['value']:.3f} ({main['low']:.3f} to {main['high']:.3f}, "
+        f"median {np.median(each):.3f}), expected {table.get('expected', float('nan')):.2f}, {main['seconds']:.0f} s"
+    ) + (lost if gone else "")
 
 
 def _of_row(settings: dict[str, Any], table: dict[str, Any]) -> dict[str, Any]:
@@ -73,7 +86,12 @@ def _system(settings: dict[str, Any]) -> tuple[Assimilation, np.ndarray]:
     """Model and observations, and which numbers of the target are observed."""
     twin, table = settings["twin"], dict(settings["mechanism"])
     step = thing("mechanisms", table.pop("model"))(**table)
-    target = named(step.outputs)[twin.get("target", step.state[0])]
+    target = named(step.outputs).get(twin.get("target", step.state[0]))
+    if target is None or target.name not in step.state:
+        raise RequestError(
+            f"[twin] target = {twin['target']!r} is no state of {settings['mechanism']['model']}; its state is "
+            f"{', '.join(step.state)}"
+        )
     size = int(np.size(step.initial()[target.name]))
     places = _places(twin["observed"], size)
     operator = Pass(target) if len(places) == size else ObservedAs(target, lambda x: jnp.ravel(x)[places])
@@ -97,8 +115,11 @@ def _places(observed: str | list[int], size: int) -> np.ndarray:
 
 def _error(twin: dict[str, Any], places: np.ndarray, size: int) -> ObservationError:
     """Errors of one variance or one each; correlated as `exp(-distance / length)` around the circle of places."""
+    given = np.asarray(twin["error_variance"], float)
+    if given.shape not in ((), places.shape):
+        raise RequestError(f"[twin] error_variance is one number or one for each of {len(places)}, got {given.size}")
     try:
-        variance = np.broadcast_to(np.asarray(twin["error_variance"], float), places.shape)
+        variance = np.broadcast_to(given, places.shape)
         if not twin["error_correlation"]:
             return ObservationError.of_variance(variance)
         apart = np.abs(places[:, None] - places)
@@ -114,6 +135,8 @@ def _label(table: dict[str, Any]) -> str:
 
 def _analysis(table: dict[str, Any], system: Assimilation, places: np.ndarray):
     """The analysis that one [[filter]] table names: file and class of `mechlearn.assimilation`, then its wrappers."""
+    if not isinstance(table.get("members"), int):
+        raise RequestError(f"[[filter]] {table.get('label', '')!r} needs members, a whole number")
     file, _, name = str(table.get("method", "")).partition(".")
     try:
         found = getattr(importlib.import_module(f"mechlearn.assimilation.{file}"), name)
@@ -129,7 +152,7 @@ def _analysis(table: dict[str, Any], system: Assimilation, places: np.ndarray):
     if found in LOCAL:
         options["localisation"] = _localisation(table, system.size, places)
     if "root" in takes:
-        options["root"] = _background(system, table.get("background", 1.0))
+        options["root"] = _background(system, **{key: table.get(key, usual) for key, usual in BACKGROUND.items()})
     if issubclass(found, Smoother):
         own = {"inflation": table.get("inflation", 1.0), "rotate": table.get("rotation", False)}
         return found(**options, **{key: value for key, value in own.items() if key in takes})
@@ -153,10 +176,14 @@ def _localisation(table: dict[str, Any], size: int, places: np.ndarray) -> Local
         raise RequestError(f"{_label(table)}: {refused}") from None
 
 
-def _background(system: Assimilation, share: float) -> jax.Array:
-    """A root of the share of the covariance that the state has over a long run of the model."""
+def _background(system: Assimilation, background: float, background_covariance: str) -> jax.Array:
+    """A root of so many times the identity, or the covariance that the state has over a long run of the model."""
+    if background_covariance == "identity":
+        return np.sqrt(background) * jnp.eye(system.size)
+    if background_covariance != "climatology":
+        raise RequestError(f"background_covariance is climatology or identity, got {background_covariance!r}")
     truth, _ = system.nature(4000, key=jax.random.key(0), spin_up=500)
-    values, axes = np.linalg.eigh(share * np.cov(np.asarray(truth, float).T))
+    values, axes = np.linalg.eigh(background * np.cov(np.asarray(truth, float).T))
     return jnp.asarray(axes * np.sqrt(np.maximum(values, 0)), truth.dtype)
 
 
@@ -196,7 +223,9 @@ def _scores(system: Assimilation, analysis, members: int, twin: dict[str, Any], 
         ensemble = truth[0] + spread * jax.random.normal(guess, (members, len(rest)))
         found = system.cycle(analysis, ensemble, observed[1:], draws, truth=truth[1:])
         kept = {"analysis_rmse": found.analysis_rmse, "forecast_rmse": found.forecast_rmse}
-        return {name: series[burn:].mean() for name, series in (kept | {"spread": found.analysis_spread}).items()}
+        means = {name: series[burn:].mean() for name, series in (kept | {"spread": found.analysis_spread}).items()}
+        # A run whose members are all lost has no number, not the one that it had before.
+        return {name: jnp.where(jnp.any(found.lost == members), jnp.nan, mean) for name, mean in means.items()}
 
     return {name: np.asarray(value, float) for name, value in jax.jit(jax.vmap(one))(seeds).items()}
 

@@ -90,7 +90,7 @@ def run_(options: Namespace, console: Console) -> int:
     settings = _settings(options, options.experiment)
     if "twin" in settings:
         storage.claim(options.out, resume=False, force=options.force)
-        twin.carry_out(settings, options.out, _teller(console))
+        twin.carry_out(settings, options.out, _teller(console), options.command)
         return 0
     if "study" in settings:
         _study(settings, options, console)

@@ -29,7 +29,7 @@ class Weights(NamedTuple):
 
 @functools.cache
 def weights(size: int, circumference: float, step: float) -> Weights:
-    """The weights of exponential time differencing (ETDRK4); integrals over a circle of complex roots keep them exact."""
+    """The weights of exponential time differencing (ETDRK4), as means over a circle of complex numbers to be exact."""
     number = 2 * np.pi / circumference * np.arange(size // 2 + 1)
     rate = number**2 - number**4
     # The shortest wave has no slope on the grid.
