@@ -15,7 +15,7 @@ from jaxtyping import Array, ArrayLike, PRNGKeyArray
 from ..core import Analysis, Fields, Model, agree, named
 from .error import ObservationError
 from .inflation import Adaptive, begun
-from .scoring import living, mean_of, ranks_of, scores_of, weights_of
+from .scoring import History, living, mean_of, ranks_of, scores_of, weights_of
 
 Predict = Callable[[Array], Array]
 
@@ -35,26 +35,9 @@ class Smoother(eqx.Module):
         `predict` maps an ensemble there to its whitened observations (member, obs) at the window's end.
         """
 
-
-class History(NamedTuple):
-    """What a run of cycles leaves: each an array (cycle,), and what is left at the end.
-
-    `rmse` is that of the ensemble mean against the truth, over the state (NaN without a truth), `spread` the root
-    of the mean variance; `consistency` the mean squared innovation over its expectation (1 where spread and
-    observation error explain it); `rejected` counts observations refused by quality control, `lost` members replaced.
-    """
-
-    forecast_rmse: Array
-    analysis_rmse: Array
-    forecast_spread: Array
-    analysis_spread: Array
-    consistency: Array
-    rejected: Array
-    lost: Array
-    ranks: Array
-    mean: Array | None
-    ensemble: Array
-    analysis: Analysis | Smoother
+    def widen(self, ensemble: Array, *, key: PRNGKeyArray) -> Array:
+        """Return the analysed ensemble as it goes on, inflated or turned; what is scored is the ensemble before."""
+        return ensemble
 
 
 class Now(NamedTuple):
@@ -99,8 +82,8 @@ class Assimilation(eqx.Module):
     def __check_init__(self) -> None:
         if not self.step.state:
             raise ValueError(f"{type(self.step).__name__} has no state to be corrected; give a model of one step")
-        shape = np.shape(self.noise)
-        if self.noise is not None and shape and (len(shape) > 2 or shape[0] != self.size):
+        shape = () if self.noise is None else np.shape(self.noise)
+        if shape and (len(shape) > 2 or shape[0] != self.size):
             raise ValueError(f"noise must be a number, ({self.size},) or a root ({self.size}, rank), got {shape}")
         if self.every < 1:
             raise ValueError(f"a cycle is one step or more, got every={self.every}")
@@ -288,10 +271,10 @@ class Assimilation(eqx.Module):
         smoothed = smoother.smooth(members, predict, jnp.zeros_like(now.observed), key=key)
         smoothed = jnp.where(jnp.any(jnp.isfinite(now.observed)), smoothed, members)
         posterior = jax.vmap(lambda x: forward(x)[0])(smoothed)
-        moved = posterior
-        if lag > 1:
-            shifted = jax.vmap(lambda x: advance(x, jnp.maximum(first, 0))[0])(smoothed)
-            moved = jnp.where(first >= 0, shifted, smoothed)
+        moved = smoother.widen(smoothed, key=key)
+        if lag:
+            shifted = jax.vmap(lambda x: advance(x, jnp.maximum(first, 0))[0])(moved)
+            moved = jnp.where(first >= 0, shifted, moved)
         return moved, (prior, posterior), smoother, (consistency, rejected, lost)
 
     def _compared(self, predicted: Array, observed: Array) -> tuple[Array, Array, Array, Array]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import ArrayLike
 
-from .cycle import History
+from .scoring import History
 
 
 class Reliability(NamedTuple):
@@ -28,7 +28,7 @@ def reliability(history: History, burn_in: int = 0) -> Reliability:
 
     Raises `ValueError` when the burn-in leaves nothing.
 
-        >>> from mechlearn.assimilation.cycle import History
+        >>> from mechlearn.assimilation.scoring import History
         >>> flat = [np.ones(4)] * 5 + [np.zeros(4), np.zeros(4), np.full(5, 8), None, None, None]
         >>> reliability(History(*flat)).spread_skill
         1.0

@@ -1,11 +1,34 @@
 """What is kept of an ensemble in every cycle: error, spread and ranks, and the members that are lost."""
 
+from typing import Any, NamedTuple
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, PRNGKeyArray
 
 from .ensemble import replace_lost
 from .inflation import Adaptive
+
+
+class History(NamedTuple):
+    """What a run of cycles leaves: each an array (cycle,), and what is left at the end.
+
+    `rmse` is that of the ensemble mean against the truth, over the state (NaN without a truth), `spread` the root
+    of the mean variance; `consistency` the mean squared innovation over its expectation (1 where spread and
+    observation error explain it); `rejected` counts observations refused by quality control, `lost` members replaced.
+    """
+
+    forecast_rmse: Array
+    analysis_rmse: Array
+    forecast_spread: Array
+    analysis_spread: Array
+    consistency: Array
+    rejected: Array
+    lost: Array
+    ranks: Array
+    mean: Array | None
+    ensemble: Array
+    analysis: Any
 
 
 def living(ensemble: Array, key: PRNGKeyArray) -> tuple[Array, Array]:

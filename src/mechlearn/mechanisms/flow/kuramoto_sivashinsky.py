@@ -52,7 +52,7 @@ def advanced(velocity: Array, weight: Weights) -> Array:
     def advection(v: Array) -> Array:
         return -0.5 * weight.slope.astype(v.dtype) * jnp.fft.rfft(jnp.fft.irfft(v, size) ** 2)
 
-    _, whole, half, stage, first, middle, last = (jnp.asarray(w.real, velocity.dtype) for w in weight)
+    _, whole, half, stage, first, middle, last = (jnp.asarray(np.real(w), velocity.dtype) for w in weight)
     v = jnp.fft.rfft(velocity)
     start = advection(v)
     a = half * v + stage * start
