@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import equinox as eqx
 import jax
@@ -12,12 +12,12 @@ from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from ...assimilation.cycle import Assimilation
 from ...assimilation.smoothers import minimise
-from ...core import Fields, Learner, Model, Variable, named, union
+from ...core import Fields, Learner, Model, Variable, Wrapped, named, union
 from ...descent import Descent, descend, learnable
 from ..series import Untaught
 
 
-class Corrected(Model):
+class Corrected(Wrapped):
     """One step of a model, and what a learner adds to its state: `x' = M(x, u) + g(x, u)`.
 
     The learner gives `correction_of_<state>` for some states of the step, and may read whatever the step reads.
@@ -33,6 +33,7 @@ class Corrected(Model):
 
     step: Model
     learner: Model
+    wraps: ClassVar = "step"
 
     def __check_init__(self) -> None:
         unknown = set(named(self.learner.outputs)) - {_of(name) for name in self.step.state}
@@ -43,17 +44,6 @@ class Corrected(Model):
     @property
     def inputs(self) -> tuple[Variable, ...]:
         return union(self.step.inputs, self.learner.inputs, where="Corrected")
-
-    @property
-    def outputs(self) -> tuple[Variable, ...]:
-        return self.step.outputs
-
-    @property
-    def state(self) -> tuple[str, ...]:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return self.step.state
-
-    def initial(self) -> dict[str, ArrayLike]:
-        return self.step.initial()
 
     def prepare(self, fixed: Fields) -> Model:
         return Corrected(self.step.prepare(fixed), self.learner.prepare(fixed))

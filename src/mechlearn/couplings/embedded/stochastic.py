@@ -1,12 +1,14 @@
 """A sub-process that errs: what a closure leaves open comes back as noise with a memory."""
 
+from typing import ClassVar
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
-from ...core import Fields, Model, Variable, named
+from ...core import Fields, Model, Variable, Wrapped, named
 from ...parameters import Parameter, follow, replace_at
 
 
@@ -77,26 +79,19 @@ class RedNoise(Model):
         return {**wrong({name: fields[name] for name in named(self.step.inputs)}, key=key), **drawn}
 
 
-class Erring(Model):
+class Erring(Wrapped):
     """A sub-process with an error added to its answer."""
 
     part: Model
     errors: Fields
-
-    @property
-    def inputs(self) -> tuple[Variable, ...]:
-        return self.part.inputs
-
-    @property
-    def outputs(self) -> tuple[Variable, ...]:
-        return self.part.outputs
+    wraps: ClassVar = "part"
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         made = self.part(fields, key=key)
         return {v.name: made[v.name] + self.errors[f"{v.name}_error"] for v in self.outputs}
 
 
-class OneOf(Model):
+class OneOf(Wrapped):
     """A sub-process of which one of several replicas speaks at each call, drawn at random; their mean without a key.
 
     Source: Krasnopolsky et al. (2013), doi:10.1155/2013/485913.
@@ -104,14 +99,7 @@ class OneOf(Model):
 
     replicas: Model
     count: int = eqx.field(static=True)
-
-    @property
-    def inputs(self) -> tuple[Variable, ...]:
-        return self.replicas.inputs
-
-    @property
-    def outputs(self) -> tuple[Variable, ...]:
-        return self.replicas.outputs
+    wraps: ClassVar = "replicas"
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         numbers, rest = eqx.partition(self.replicas, eqx.is_inexact_array)
