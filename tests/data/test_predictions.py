@@ -31,6 +31,14 @@ def test_predictions_carry_units_and_provenance(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["predictions.nc"]
 
 
+def test_the_last_years_of_each_catchment():
+    whole, short = read("holmes"), read("holmes", years=29)
+    there = np.isfinite(short.observed["runoff"])
+    assert there.sum(axis=1).tolist() == [10592, 10533, 10592], "Au Saumon has no more"
+    rain = whole.fields["precipitation"][:, np.isin(whole.time, short.time)]
+    np.testing.assert_array_equal(short.fields["precipitation"][there], rain[there])
+
+
 def test_a_place_that_cannot_be_written(tmp_path):
     record = read("holmes", sites=["Leaf"])
     made = to_dataset(record, {"runoff": record.observed["runoff"]})

@@ -26,10 +26,10 @@ BANDS = Variable("elevation_bands", "m", ("band",), long_name="elevation of five
 LEAF = {"QNBV": "0", "Z50": "123.24", "Lat": "31.70694", "AltiBand": "123.24;123.24;123.24;123.24;123.24"}
 
 
-def read(sites: tuple[str, ...] | list[str] = SITES, bands: bool = False) -> Record:
+def read(sites: tuple[str, ...] | list[str] = SITES, bands: bool = False, years: int | None = None) -> Record:
     """Read the catchments on one daily time axis, NaN outside each one's own years.
 
-    With `bands`, elevation bands (site, band) for a snow model come too.
+    With `bands`, elevation bands (site, band) for a snow model come too; with `years`, only so many last of each.
 
     Raises `DataError` when the package or its data are missing, or a site is unknown.
     """
@@ -37,7 +37,7 @@ def read(sites: tuple[str, ...] | list[str] = SITES, bands: bool = False) -> Rec
     if unknown or not len(sites):
         raise DataError(f"holmes: no site {few(map(repr, unknown))}; choose among {', '.join(SITES)}")
     folder = _folder()
-    series = [_rows(folder / f"{site}_Observations.csv") for site in sites]
+    series = [_last(_rows(folder / f"{site}_Observations.csv"), years) for site in sites]
     time = every_day(min(s["Date"][0] for s in series), max(s["Date"][-1] for s in series))
     columns = {v.name: np.stack([_aligned(s, key, time) for s in series]) for key, v in COLUMNS.items()}
     observed = {RUNOFF.name: columns.pop(RUNOFF.name)}
@@ -76,6 +76,11 @@ def _rows(path: Path) -> dict[str, np.ndarray]:
         rows = list(csv.DictReader(lines))
     series = {key: np.array([row[key] or "nan" for row in rows], dtype=float) for key in rows[0] if key != "Date"}
     return series | {"Date": np.array([row["Date"] for row in rows], dtype="datetime64[D]")}
+
+
+def _last(series: dict[str, np.ndarray], years: int | None) -> dict[str, np.ndarray]:
+    days = len(series["Date"]) if years is None else round(365.25 * years)
+    return {key: values[-days:] for key, values in series.items()}
 
 
 def _aligned(series: dict[str, np.ndarray], key: str, time: np.ndarray) -> np.ndarray:
