@@ -1,6 +1,8 @@
 """The error of a one-scale Lorenz-96 against a truth of two scales, learned from analyses: offline and online."""
 
+import itertools
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -14,15 +16,15 @@ from ...assimilation.cycle import Assimilation
 from ...assimilation.error import ObservationError
 from ...assimilation.windows import four_d_var_windows
 from ...compose import Pass
-from ...core import Model
+from ...core import Model, Variable
 from ...couplings.embedded.model_error import (
-    Corrected,
     ahead,
     corrected,
     online,
     taught_on_increments,
     taught_through_windows,
 )
+from ...couplings.series import Untaught
 from ...descent import Descent
 from ...learners.convolution import Convolution
 from ...mechanisms.flow.lorenz96 import QUANTITY, Lorenz96
@@ -30,24 +32,36 @@ from ...mechanisms.flow.lorenz96_two_scale import Lorenz96TwoScale
 from ...parameters import set_parameters
 from ..study import Findings, Score
 
-SETTLED = 20
+SETTLED, TEACHING = 20, 0.75
 LEADS = {"forecast_rmse_0.25": 5, "forecast_rmse_0.5": 10, "forecast_rmse_1": 20}
-WIDTHS, ERRORS = (0.5, 0.7, 1.0, 1.4), (0.05, 0.1, 0.2, 0.4)
+WIDTHS = (0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.85, 1.0, 1.2, 1.4)
+ERRORS = (0.05, 0.1, 0.2, 0.4)
+NAME = "embedded.model_error"
 
 
 class World(NamedTuple):
-    """The slow part of the truth (cycle + 1, sector), what is seen (window, cycle, sector), windows that teach."""
+    """The slow part of the truth (cycle + 1, sector) and what is seen of it (window, cycle, sector).
+
+    The first windows up to `taught` teach, those up to `chosen` choose the widths, the rest judge.
+    """
 
     truth: Array
     observed: Array
     taught: int
+    chosen: int
 
 
 class Run(NamedTuple):
-    """Trajectories (window, cycle + 1, sector) by some method, the model that forecasts, and the seconds it took."""
+    """Trajectories (window, cycle + 1, sector) by some method, the model that forecasts, and the widths it took.
+
+    `chosen_at` is the analysis RMSE of the windows that choose, `seconds` what the run took.
+    """
 
     path: Array
     step: Model
+    width: float
+    error: float | None
+    chosen_at: float
     seconds: float
 
 
@@ -62,42 +76,43 @@ def study(
     every: int = 2,
     filters: int = 6,
     epochs: int = 15,
+    turns: int = 2,
     doubt: float = 3e-3,
     through: bool = True,
     seed: int,
 ) -> Findings:
-    """A truth of two scales is observed in every second sector, and assimilated into a model of the slow one alone.
+    """A truth of two scales is observed in every `every`-th sector, and assimilated into a model of the slow one alone.
 
-    Weak- and strong-constraint 4D-Var cycle through `windows` windows that teach and `judged` ones that judge. The
-    width of the background and of the model's error are chosen on the windows that teach, by the analysis RMSE, for
-    each method. The learner sees analyses of the weak constraint, of the windows that teach; `through` teaches it by
-    the gradient through the window after the increments. Online it goes on learning in every window.
+    Weak- and strong-constraint 4D-Var cycle through `windows` windows, three quarters of which teach, and then
+    `judged` ones that judge. The width of the background and of the model's error are chosen by the analysis RMSE of
+    the last quarter, for each method and each learned model anew. The learner sees analyses of the weak constraint,
+    and in further turns those made with its own correction; of all `turns` the same quarter chooses one. `through`
+    teaches by the gradient through the window after the increments. Online it goes on learning in every window.
 
     Bonavita & Laloyaux (2020), doi:10.1029/2020MS002232; Farchi et al. (2021), doi:10.1002/qj.4116.
     """
     key = jax.random.key(seed)
     world = _world(size, forcing, cycles, windows, judged, every, key)
     step = set_parameters(Lorenz96(size=size), {"forcing": model_forcing})
-    strong, width = _chosen(step, world, None)
-    weak, _ = _chosen(step, world, ERRORS)
-    runs = {"strong constraint": strong, "weak constraint": weak}
-    learned, explained = _taught(step, weak.path[SETTLED:windows], cycles, filters, epochs, through, key)
-    name = "embedded.model_error"
-    runs[f"{name}, strong constraint"], width = _chosen(learned, world, None)
-    runs[f"{name}, weak constraint"], _ = _chosen(learned, world, ERRORS)
-    began = time.perf_counter()
-    going_on = online(_system(learned), world.truth[0], width * jnp.eye(size), world.observed, doubt=doubt)
-    runs[f"{name}.online"] = Run(going_on.path, going_on.system.step, time.perf_counter() - began)
+    runs = {"strong constraint": _chosen(step, world, None), "weak constraint": _chosen(step, world, ERRORS)}
+    network = partial(_network, filters, epochs, key)
+    turned, explained = _taught(step, world, runs["weak constraint"].path, network, epochs, turns, through, key)
+    kept = int(np.argmin([run.chosen_at for run in turned]))
+    offline = runs[f"{NAME}, strong constraint"] = turned[kept]
+    runs[f"{NAME}, weak constraint"] = _chosen(offline.step, world, ERRORS)
+    runs[f"{NAME}.online"] = _online(offline, world, doubt)
     scored = {method: _scored(run, world) for method, run in runs.items()}
     scores = [_score(m, metric, value, runs[m].seconds) for m, s in scored.items() for metric, value in s.items()]
     scores += [
         _score(m, f"{metric}_over_weak", value / scored["weak constraint"][metric], runs[m].seconds)
         for m, s in scored.items()
-        if m.startswith(name)
+        if m.startswith(NAME)
         for metric, value in s.items()
     ]
-    scores += [Score(name, "increment_variance_explained", explained)]
-    return Findings(scores, {"Error of the forecast": partial(_drawn, runs, world)})
+    scores += [Score(NAME, "increment_variance_explained", explained)]
+    notes = [f"{method}: width of the background {r.width}, model's error {r.error or 0}" for method, r in runs.items()]
+    notes += [f"kept is what was taught in turn {kept + 1} of {turns}"]
+    return Findings(scores, {"Error of the forecast": partial(_drawn, runs, world)}, notes)
 
 
 def _world(size: int, forcing: float, cycles: int, windows: int, judged: int, every: int, key: Array) -> World:
@@ -107,7 +122,7 @@ def _world(size: int, forcing: float, cycles: int, windows: int, judged: int, ev
     path, seen = eqx.filter_jit(lambda k: nature.nature(count, key=k, spin_up=200))(key)
     truth = jax.vmap(lambda x: nature.fields_of(x)["atmospheric_quantity"])(path)
     seen = jnp.where(jnp.arange(size) % every == 0, seen[1:], jnp.nan)
-    return World(truth, seen.reshape(windows + judged, cycles, size), windows)
+    return World(truth, seen.reshape(-1, cycles, size), round(TEACHING * windows), windows)
 
 
 def _system(step: Model) -> Assimilation:
@@ -115,37 +130,79 @@ def _system(step: Model) -> Assimilation:
     return Assimilation(step, Pass(QUANTITY), ObservationError.of_variance(np.ones(size)))
 
 
-def _chosen(step: Model, world: World, errors: tuple[float, ...] | None) -> tuple[Run, Array]:
-    """4D-Var with the width of its background, and of its model's error, that is best on the windows that teach."""
-    began, system, unit = time.perf_counter(), _system(step), jnp.eye(world.truth.shape[1])
+def _chosen(step: Model, world: World, errors: tuple[float, ...] | None) -> Run:
+    """4D-Var with the widths of its background, and of its model's error, that are best on windows that choose."""
+    pairs = list(itertools.product(WIDTHS, errors or (None,)))
+    paths = _cycled(step, world.truth[0], *_columns(pairs), world.observed[: world.chosen])
+    found = [_analysis_rmse(path, world, world.taught, world.chosen) for path in paths]
+    best = int(np.nanargmin(found))
+    began = time.perf_counter()
+    path = jax.block_until_ready(_cycled(step, world.truth[0], *_columns([pairs[best]]), world.observed)[0])
+    return Run(path, step, *pairs[best], found[best], time.perf_counter() - began)
 
-    def run(width: Array, error: Array | None, seen: Array) -> Array:
-        return four_d_var_windows(system, world.truth[0], width * unit, seen, model_error=error).path
 
-    tried = [(jnp.asarray(b), None if q is None else jnp.asarray(q)) for b in WIDTHS for q in errors or (None,)]
-    part = world.observed[: min(world.taught, 120)]
-    costs = [_analysis_rmse(run(*pair, part), world, SETTLED, len(part)) for pair in tried]
-    best = tried[int(np.nanargmin(costs))]
-    return Run(run(*best, world.observed), step, (time.perf_counter() - began) / len(tried)), best[0]
+def _columns(pairs: Sequence[tuple[float, float | None]]) -> tuple[Array, Array | None]:
+    widths, errors = zip(*pairs, strict=True)
+    return jnp.asarray(widths), None if None in errors else jnp.asarray(errors)
+
+
+@eqx.filter_jit
+def _cycled(step: Model, first: Array, widths: Array, errors: Array | None, observed: Array) -> Array:
+    """The trajectories (candidate, window, cycle + 1, sector) with each width and error, side by side."""
+    system, unit = _system(step), jnp.eye(len(first))
+
+    def one(width: Array, error: Array | None) -> Array:
+        return four_d_var_windows(system, first, width * unit, observed, model_error=error).path
+
+    return jax.vmap(one)(widths, errors)
+
+
+def _online(offline: Run, world: World, doubt: float) -> Run:
+    """4D-Var that goes on learning, from the model and with the width of the offline run."""
+    began, root = time.perf_counter(), offline.width * jnp.eye(world.truth.shape[1])
+    learned = online(_system(offline.step), world.truth[0], root, world.observed, doubt=doubt)
+    path = jax.block_until_ready(learned.path)
+    seconds = time.perf_counter() - began
+    return offline._replace(path=path, step=learned.system.step, seconds=seconds)
+
+
+def _network(
+    filters: int, epochs: int, key: Array, inputs: Sequence[Variable], outputs: Sequence[Variable]
+) -> Convolution:
+    how = Descent(epochs=4 * epochs, batch_size=64, learning_rate=3e-3)
+    layers = {"width": (filters, 2 * filters), "kernels": (5, 5, 1), "bilinear": True, "activation": "relu"}
+    return Convolution(inputs, outputs, **layers, descent=how, key=key)
 
 
 def _taught(
-    step: Model, path: Array, cycles: int, filters: int, epochs: int, through: bool, key: Array
-) -> tuple[Corrected, float]:
-    """The learner after the increments, and after the windows, and the share of the increments that it explains."""
-    how = Descent(epochs=4 * epochs, batch_size=64, learning_rate=3e-3)
-    layers = {"width": (filters, 2 * filters), "kernels": (5, 5, 1), "bilinear": True, "activation": "relu"}
-    make = partial(Convolution, **layers, descent=how, key=key)
-    starts, ends = path[:-1, 0], path[1:, 0]
-    reached = jax.vmap(lambda x: ahead(step, x, cycles)[-1])(starts)
-    increments = (ends - reached) / cycles
-    model = taught_on_increments(corrected(step, make), starts, increments, key=key)
-    said = jax.vmap(lambda x: ahead(model, x, 1)[-1] - ahead(step, x, 1)[-1])(starts)
-    explained = float(1 - jnp.sum((said - increments) ** 2) / jnp.sum(increments**2))
-    if through:
-        how = Descent(epochs=epochs, batch_size=32, learning_rate=2e-3)
-        model = taught_through_windows(model, starts, ends, cycles, key=key, how=how)
-    return model, explained
+    step: Model, world: World, path: Array, network: Untaught, epochs: int, turns: int, through: bool, key: Array
+) -> tuple[list[Run], float]:
+    """4D-Var with the model as it is after each turn, and the share of the first increments its learner explains."""
+    cycles, how = path.shape[1] - 1, Descent(epochs=epochs, batch_size=32, learning_rate=2e-3)
+    model, runs, shares = corrected(step, network), [], []
+    for turn in range(turns):
+        starts, ends = _pairs(path, world)
+        if not turn or not through:
+            increments = (ends - _reached(step, starts, cycles)) / cycles
+            model = taught_on_increments(model, starts, increments, key=key)
+            left = increments - _reached(model, starts, 1) + _reached(step, starts, 1)
+            shares.append(float(1 - jnp.sum(left**2) / jnp.sum(increments**2)))
+        if through:
+            model = taught_through_windows(model, starts, ends, cycles, key=key, how=how)
+        runs.append(_chosen(model, world, None))
+        path = runs[-1].path
+    return runs, shares[0]
+
+
+def _pairs(path: Array, world: World) -> tuple[Array, Array]:
+    """The starts of the windows that teach, and of those that follow them."""
+    starts = path[SETTLED : world.taught, 0]
+    return starts[:-1], starts[1:]
+
+
+@eqx.filter_jit
+def _reached(step: Model, starts: Array, steps: int) -> Array:
+    return jax.vmap(lambda x: ahead(step, x, steps)[-1])(starts)
 
 
 def _analysis_rmse(path: Array, world: World, begin: int, end: int) -> float:
@@ -157,7 +214,7 @@ def _analysis_rmse(path: Array, world: World, begin: int, end: int) -> float:
 def _forecast_rmse(run: Run, world: World, steps: int) -> np.ndarray:
     """The RMSE (steps,) of forecasts from the ends of the windows that judge."""
     count = run.path.shape[1] - 1
-    windows = np.arange(world.taught, len(run.path))
+    windows = np.arange(world.chosen, len(run.path))
     windows = windows[(windows + 1) * count + steps < len(world.truth)]
     made = jax.jit(jax.vmap(lambda x: ahead(run.step, x, steps)))(run.path[windows, -1])
     truth = jnp.stack([world.truth[(w + 1) * count + 1 : (w + 1) * count + 1 + steps] for w in windows])
@@ -166,7 +223,7 @@ def _forecast_rmse(run: Run, world: World, steps: int) -> np.ndarray:
 
 def _scored(run: Run, world: World) -> dict[str, float]:
     ahead_ = _forecast_rmse(run, world, max(LEADS.values()))
-    analysis = _analysis_rmse(run.path, world, world.taught, len(run.path))
+    analysis = _analysis_rmse(run.path, world, world.chosen, len(run.path))
     return {"analysis_rmse": analysis, **{name: float(ahead_[lead - 1]) for name, lead in LEADS.items()}}
 
 
