@@ -85,21 +85,22 @@ def study(
 
     Weak- and strong-constraint 4D-Var cycle through `windows` windows, three quarters of which teach, and then
     `judged` ones that judge. The width of the background and of the model's error are chosen by the analysis RMSE of
-    the last quarter, for each method and each learned model anew. The learner sees analyses of the weak constraint,
-    and in further turns those made with its own correction; of all `turns` the same quarter chooses one. `through`
-    teaches by the gradient through the window after the increments. Online it goes on learning in every window.
+    the last quarter, for each method and each learned model anew (the corrected weak constraint takes the width of
+    the corrected strong one). The learner sees analyses of the weak constraint, and in further turns those made with
+    its own correction; of all `turns` the same quarter chooses one. `through` teaches by the gradient through the
+    window after the increments. Online it goes on learning in every window.
 
     Bonavita & Laloyaux (2020), doi:10.1029/2020MS002232; Farchi et al. (2021), doi:10.1002/qj.4116.
     """
     key = jax.random.key(seed)
     world = _world(size, forcing, cycles, windows, judged, every, key)
     step = set_parameters(Lorenz96(size=size), {"forcing": model_forcing})
-    runs = {"strong constraint": _chosen(step, world, None), "weak constraint": _chosen(step, world, ERRORS)}
+    runs = {"strong constraint": _chosen(step, world), "weak constraint": _chosen(step, world, WIDTHS, ERRORS)}
     network = partial(_network, filters, epochs, key)
     turned, explained = _taught(step, world, runs["weak constraint"].path, network, epochs, turns, through, key)
     kept = int(np.argmin([run.chosen_at for run in turned]))
     offline = runs[f"{NAME}, strong constraint"] = turned[kept]
-    runs[f"{NAME}, weak constraint"] = _chosen(offline.step, world, ERRORS)
+    runs[f"{NAME}, weak constraint"] = _chosen(offline.step, world, (offline.width,), ERRORS)
     runs[f"{NAME}.online"] = _online(offline, world, doubt)
     scored = {method: _scored(run, world) for method, run in runs.items()}
     scores = [_score(m, metric, value, runs[m].seconds) for m, s in scored.items() for metric, value in s.items()]
@@ -130,9 +131,11 @@ def _system(step: Model) -> Assimilation:
     return Assimilation(step, Pass(QUANTITY), ObservationError.of_variance(np.ones(size)))
 
 
-def _chosen(step: Model, world: World, errors: tuple[float, ...] | None) -> Run:
+def _chosen(
+    step: Model, world: World, widths: Sequence[float] = WIDTHS, errors: Sequence[float | None] = (None,)
+) -> Run:
     """4D-Var with the widths of its background, and of its model's error, that are best on windows that choose."""
-    pairs = list(itertools.product(WIDTHS, errors or (None,)))
+    pairs = list(itertools.product(widths, errors))
     paths = _cycled(step, world.truth[0], *_columns(pairs), world.observed[: world.chosen])
     found = [_analysis_rmse(path, world, world.taught, world.chosen) for path in paths]
     best = int(np.nanargmin(found))
@@ -189,7 +192,7 @@ def _taught(
             shares.append(float(1 - jnp.sum(left**2) / jnp.sum(increments**2)))
         if through:
             model = taught_through_windows(model, starts, ends, cycles, key=key, how=how)
-        runs.append(_chosen(model, world, None))
+        runs.append(_chosen(model, world))
         path = runs[-1].path
     return runs, shares[0]
 
