@@ -44,7 +44,7 @@ def study(
 
     `turns` of the finite-size EnKF with the network of the moment and of teaching it on the analyses. Judged from the
     truth at times that taught nothing: the RMSE of forecasts over the standard deviation of the climate, and the
-    Lyapunov exponents. The paper has 40,000 steps and 50 turns, and forecasts as far as two Lyapunov times.
+    Lyapunov exponents. The paper has 40,000 steps and some 40 turns, and forecasts as far as two Lyapunov times.
 
     Brajard et al. (2020), doi:10.1016/j.jocs.2020.101171.
     """
