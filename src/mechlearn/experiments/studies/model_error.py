@@ -120,7 +120,9 @@ def _world(size: int, forcing: float, cycles: int, windows: int, judged: int, ev
     both = set_parameters(Lorenz96TwoScale(size=size, ripples=10, time_step=0.005, steps=10), {"forcing": forcing})
     nature = Assimilation(both, Pass(QUANTITY), ObservationError.of_variance(np.ones(size)))
     count = (windows + judged) * cycles
-    path, seen = eqx.filter_jit(lambda k: nature.nature(count, key=k, spin_up=200))(key)
+    draw, begin = jax.random.split(key)
+    start = 0.1 * jax.random.normal(begin, (nature.size,))
+    path, seen = eqx.filter_jit(lambda k, x: nature.nature(count, key=k, start=x, spin_up=200))(draw, start)
     truth = jax.vmap(lambda x: nature.fields_of(x)["atmospheric_quantity"])(path)
     seen = jnp.where(jnp.arange(size) % every == 0, seen[1:], jnp.nan)
     return World(truth, seen.reshape(-1, cycles, size), round(TEACHING * windows), windows)
