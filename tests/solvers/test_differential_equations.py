@@ -34,3 +34,7 @@ def test_growth_is_exponential():
     np.testing.assert_allclose(u(jnp.ones(1)), np.e, rtol=0.02)
     with pytest.raises(ValueError, match="at least one condition"):
         physics_informed([], key=jax.random.key(0))
+    with pytest.raises(ValueError, match="points are"):
+        physics_informed([Condition(jnp.ones(3), growth.residual)], key=jax.random.key(0))
+    with pytest.raises(ValueError, match="an iteration a round"):
+        deep_bsde(hamilton_jacobi_bellman(2), key=jax.random.key(0), iterations=5)

@@ -74,6 +74,14 @@ def test_failed_members_are_replaced_and_counted():
     assert np.all(np.isfinite(told.ensemble["x"]))
 
 
+def test_a_run_that_broke_off_is_lost():
+    def short(fields):
+        return misfit(fields)[: 6 if fields["x"][0] < 1 else 4]
+
+    told = EnsembleKalmanInversion({"x": 1.0}, members=40, iterations=1).invert(short, GUESS, key=KEY)
+    assert 0 < told.lost[0] < 20 and "its misfit has 4 of 6 values" in told.reasons[0]
+
+
 def test_all_members_lost_is_an_error():
     with pytest.raises(ValueError, match="10 of 10 members were lost; the last: step 0, member 9: its misfit"):
         EnsembleKalmanInversion({"x": 1.0}, members=10).invert(lambda f: np.full(3, np.nan), GUESS, key=KEY)
@@ -101,5 +109,9 @@ def test_bounded_unknowns_stay_inside():
 def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="spread is given for"):
         EnsembleKalmanInversion({"y": 1.0}).invert(misfit, GUESS, key=KEY)
+    with pytest.raises(ValueError, match="above 0"):
+        EnsembleKalmanInversion({"x": 0.0})
+    with pytest.raises(ValueError, match="outside the bounds"):
+        EnsembleKalmanInversion({"x": 1.0}, bounds={"x": (1.0, 2.0)}).invert(misfit, GUESS, key=KEY)
     with pytest.raises(ValueError, match="3 members"):
         EnsembleKalmanInversion({"x": 1.0}, members=2)

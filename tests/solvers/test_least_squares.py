@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mechlearn.solvers.gauss_newton import GaussNewton, damped_step, least_squares
-from mechlearn.solvers.optimal_estimation import OptimalEstimation
+from mechlearn.solvers.optimal_estimation import OptimalEstimation, canonical
 
 KEY = jax.random.key(0)
 TIME = np.linspace(0, 4, 20)
@@ -143,6 +143,17 @@ def test_optimal_estimation_is_the_linear_gaussian_closed_form(float64):
     np.testing.assert_allclose(told.cost, cost, atol=1e-10)
 
 
+@pytest.mark.parametrize("count", [2, 6])
+def test_canonical_directions_part_the_prior_and_the_posterior(count):
+    matrix, _, _, prior, _ = random_linear(count=count)
+    turn, known = canonical(prior, matrix)
+    np.testing.assert_allclose(turn @ turn.T, prior, atol=1e-9)
+    np.testing.assert_allclose(
+        (turn * known**2) @ turn.T, np.linalg.inv(matrix.T @ matrix + np.linalg.inv(prior)), atol=1e-9
+    )
+    assert np.all(np.diff(known) >= 0)
+
+
 def test_the_posterior_is_calibrated_where_truths_come_from_the_prior(float64):
     """Chi-square of the error under the posterior has the mean n over many draws of truth and noise."""
     matrix, _, prior, background, noise = random_linear()
@@ -172,6 +183,7 @@ def test_perfect_and_useless_observations_have_all_and_no_freedom(float64):
         (np.eye(2), [-1.0], "R is not positive definite"),
         (np.eye(3), [1.0], "with n = 2"),
         ({"y": 1.0}, [1.0], "standard deviations are of"),
+        ({"x": -1.0}, [1.0], "must be above 0"),
         (np.array([[1.0, 0.5], [0.0, 1.0]]), [1.0], "symmetric"),
     ],
 )
@@ -190,5 +202,11 @@ def test_what_does_not_fit_is_refused():
         GaussNewton(bounds={"rate": (0, 1)}).search(lambda f: f["x"], {"x": jnp.zeros(2)})
     with pytest.raises(ValueError, match="1 of 2 residuals are not finite"):
         GaussNewton().search(lambda f: jnp.log(f["x"]), {"x": jnp.array([1.0, -1.0])})
+    with pytest.raises(ValueError, match="start at 3, outside the bounds"):
+        GaussNewton(bounds={"x": (0, 1)}).search(lambda f: f["x"], {"x": jnp.array([0.5, 3.0])})
+    with pytest.raises(TypeError, match="fields by name"):
+        GaussNewton().search(lambda f: f[0], [1.0])  # pyright: ignore[reportArgumentType]
+    with pytest.raises(TypeError, match="one array"):
+        GaussNewton().search(lambda f: f, {"x": jnp.zeros(2)})  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="lower < upper"):
         GaussNewton(bounds={"x": (1, 0)}).search(lambda f: f["x"], {"x": jnp.zeros(2)})

@@ -103,6 +103,10 @@ def test_what_does_not_fit_is_refused():
         TotalVariation(Variable("series", "1", ("time",)))
     with pytest.raises(ValueError, match="method must be"):
         PlugAndPlay(TotalVariation(IMAGE), method="magic")
+    with pytest.raises(ValueError, match="two axes or more"):
+        PlugAndPlay(TotalVariation(IMAGE)).restore(lambda f: f["image"], {"image": jnp.zeros(3)})
+    with pytest.raises(ValueError, match="penalty must be above 0"):
+        PlugAndPlay(TotalVariation(IMAGE), penalty=0.0)
 
 
 def test_a_prior_on_the_magnitude_keeps_the_phase():

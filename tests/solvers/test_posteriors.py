@@ -37,12 +37,17 @@ def test_samples_follow_a_gaussian_posterior_and_stay_within_bounds():
     np.testing.assert_allclose(told.fields["x"].std(), precision**-0.5, rtol=0.06)
     np.testing.assert_allclose([told.fields["b"].mean(), told.fields["b"].std()], [2, 4 / 12**0.5], rtol=0.08)
     assert max(float(value) for value in told.shrinkage.values()) < 1.02 and int(told.divergences) == 0
+    assert all(300 < float(value) < 2.5 * 3000 for value in told.effective.values())
     assert told.fields["b"].min() > 0 and told.fields["b"].max() < 4
 
 
 def test_priors_of_what_is_not_sought_are_refused():
     with pytest.raises(ValueError, match="priors are given for"):
         MarkovChain(prior={"z": (0.0, 1.0)}).sample(lambda f: f["x"], {"x": 0.0}, key=jax.random.key(0))
+    with pytest.raises(ValueError, match="standard deviation above 0"):
+        MarkovChain(prior={"x": (0.0, -1.0)})
+    with pytest.raises(ValueError, match="4 draws"):
+        MarkovChain(draws=1)
 
 
 def test_learners_give_the_posterior_mean_and_deviation():
@@ -52,3 +57,5 @@ def test_learners_give_the_posterior_mean_and_deviation():
     told = jax.vmap(lambda y: system({"y": y}))(jnp.asarray([6.0, 10.0, 14.0]))
     np.testing.assert_allclose(told["x"], [3.0, 5.0, 7.0], atol=0.08)
     np.testing.assert_allclose(told["x_standard_deviation"], 0.2, rtol=0.2)
+    beside, afar = (system({"y": y}) for y in (20.9, 6000.0))
+    assert 9.5 < float(beside["x"]) <= 10 and np.isnan([afar["x"], afar["x_standard_deviation"]]).all()

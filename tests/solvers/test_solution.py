@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -45,6 +46,14 @@ def test_a_first_guess_without_a_gradient_is_refined_to_the_truth():
         np.testing.assert_allclose(found[name], truth, rtol=1e-3)
 
 
+def test_missing_observations_do_not_count():
+    system = surrogate_inversion(Canopy(), partial(MLP, width=2), ranges=RANGES, errors=ERRORS, simulations=20)
+    system = eqx.tree_at(lambda s: s.model.forward, system, Canopy())
+    gap = {"red": jnp.array([0.08, jnp.nan, jnp.nan]), "near_infrared": jnp.array([0.3, 0.3, jnp.nan])}
+    both, one, none = np.asarray(jax.jit(jax.vmap(lambda seen: system(seen)))(gap)["leaf_area_index"])
+    assert np.isfinite([both, one]).all() and both != one and np.isnan(none)
+
+
 def test_what_is_known_is_not_sought():
     trees = partial(Sklearn, estimator="sklearn.neighbors.KNeighborsRegressor")
     system = first_guess(Canopy(), trees, ranges=RANGES, errors=ERRORS, unknown=("leaf_area_index",), simulations=100)
@@ -66,3 +75,5 @@ def test_what_does_not_fit_is_refused():
         first_guess(Canopy(), MLP, ranges={"leaf_area_index": (0, 1)}, errors=ERRORS)
     with pytest.raises(ValueError, match="gives no 'blue'"):
         surrogate_inversion(Canopy(), MLP, ranges=RANGES, errors={"blue": 0.1})
+    with pytest.raises(ValueError, match="above 0"):
+        surrogate_inversion(Canopy(), MLP, ranges=RANGES, errors={"red": 0.0})

@@ -72,8 +72,14 @@ def deep_bsde(
     variance 1 (in place of Han's batch normalisation). Y_0 starts from `value`, by default `g(start)`. The misfit is
     divided by the variance of g(X_N) and noted `rounds` times; the round with the least is kept.
 
+    Raises `ValueError` for fewer than two steps, or fewer iterations than rounds.
+
     Source: Han, Jentzen & E (2018), doi:10.1073/pnas.1718942115.
     """
+    if steps < 2 or iterations < rounds:
+        raise ValueError(
+            f"deep_bsde needs 2 steps and an iteration a round; got {steps}, {iterations} in {rounds} rounds"
+        )
     dimension, first = len(equation.start), jax.random.fold_in(key, 0)
     networks = eqx.filter_vmap(lambda k: eqx.nn.MLP(dimension, dimension, width, 2, jax.nn.relu, key=k))(
         jax.random.split(first, steps - 1)

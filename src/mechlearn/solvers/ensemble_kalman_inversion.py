@@ -36,11 +36,12 @@ class EnsembleKalmanInversion(Solver):
     error, C the covariances of the ensemble. The first members are drawn around the guess with the standard
     deviations `spread`, cut at the bounds. `tempered` steps (α = their number) lead to the posterior under that
     prior, exactly so for a linear model and many members; otherwise (α = 1) every step sees all data again and the
-    ensemble shrinks onto the least squares. Members that raise, or whose misfit is not finite, are replaced by
-    living ones and counted. `batched` runs a compiled model on all members at once; else it is called member by
-    member with numpy arrays. Fields with `bounds` never leave them.
+    ensemble shrinks onto the least squares. Members that raise, whose misfit is not finite or is shorter than that of
+    others, are replaced by living ones and counted. `batched` runs a compiled model on all members at once; else it
+    is called member by member with numpy arrays. Fields with `bounds` never leave them.
 
-    Raises `ValueError` when fewer than two members live, or for a spread that does not fit the guess.
+    Raises `ValueError` when fewer than two members live, for a spread that does not fit the guess or is not above 0,
+    and for a guess outside its bounds.
 
     Source: Iglesias et al. (2013), doi:10.1088/0266-5611/29/4/045001; Emerick & Reynolds (2013),
     doi:10.1016/j.cageo.2012.03.011.
@@ -61,6 +62,8 @@ class EnsembleKalmanInversion(Solver):
     def __check_init__(self) -> None:
         if self.members < 3 or self.iterations < 1:
             raise ValueError(f"needs 3 members and 1 iteration, got {self.members} and {self.iterations}")
+        if not all(value > 0 for value in self.spread.values()):
+            raise ValueError(f"spreads are standard deviations above 0, got {self.spread}")
 
     def solve(self, residual: Callable[[Fields], Array], guess: Fields, *, key: PRNGKeyArray) -> Fields:
         return self.invert(residual, guess, key=key).fields
@@ -73,11 +76,14 @@ class EnsembleKalmanInversion(Solver):
         run = _together(residual, physical) if self.batched else _one_by_one(residual, physical)
         cost, lost, reasons = [], [], []
         for step in range(self.iterations):
-            misfits, said = run(points)
+            misfits, said = _as_long_as_others(*run(points))
             alive = np.flatnonzero([not why for why in said])
             reasons += [f"step {step}, member {place}: {why}" for place, why in enumerate(said) if why]
             if len(alive) < 2:
-                raise ValueError(f"{len(said) - len(alive)} of {len(said)} members were lost; the last: {reasons[-1]}")
+                raise ValueError(
+                    f"{len(said) - len(alive)} of {len(said)} members were lost; the last: {reasons[-1]} (make the "
+                    "misfit of a missing observation 0)"
+                )
             source = np.where([bool(why) for why in said], draw.choice(alive, len(said)), np.arange(len(said)))
             points, misfits = points[source], np.stack([misfits[place] for place in source])
             cost.append(0.5 * np.mean(np.sum(misfits**2, axis=1)))
@@ -147,6 +153,13 @@ def _tried(residual: Callable, fields: Fields) -> tuple[np.ndarray, str]:
     except Exception as failure:
         return np.empty(0), f"{type(failure).__name__}: {failure}"
     return misfit, "" if np.all(np.isfinite(misfit)) else "its misfit is not finite"
+
+
+def _as_long_as_others(misfits: list[np.ndarray], said: list[str]) -> tuple[list[np.ndarray], list[str]]:
+    """A member whose run broke off says less than others: it is lost too."""
+    length = max((len(one) for one, why in zip(misfits, said, strict=True) if not why), default=0)
+    short = [f"its misfit has {len(one)} of {length} values" if len(one) < length else "" for one in misfits]
+    return misfits, [why or less for why, less in zip(said, short, strict=True)]
 
 
 def _together(residual: Callable, physical: Callable) -> Callable:

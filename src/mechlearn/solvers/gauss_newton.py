@@ -6,9 +6,10 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from ..core import Fields, Solver
 from ..parameters import bounded, unbounded
@@ -76,13 +77,16 @@ def searched(guess: Fields, bounds: Bounds) -> tuple[Array, Callable[[Array], Fi
 
     The vector holds the fields in the order of their names.
 
-    Raises `ValueError` for bounds of a field that is not there, or out of order.
+    Raises `ValueError` for bounds of a field that is not there, or out of order, and for a start outside them.
     """
+    if not isinstance(guess, Mapping):
+        raise TypeError(f"a guess is fields by name, {{name: value}}; got {type(guess).__name__}")
     if set(bounds) - set(guess):
         raise ValueError(f"bounds are given for {sorted(set(bounds) - set(guess))}; the guess has {sorted(guess)}")
     for name, (lower, upper) in bounds.items():
         if not lower < upper:
             raise ValueError(f"{name}: bounds {(lower, upper)} must be (lower, upper) with lower < upper")
+        refuse_outside(name, guess[name], (lower, upper))
     limits = {name: bounds.get(name, FREE) for name in guess}
     start, unravel = ravel_pytree({name: unbounded(value, limits[name]) for name, value in guess.items()})
 
@@ -92,11 +96,25 @@ def searched(guess: Fields, bounds: Bounds) -> tuple[Array, Callable[[Array], Fi
     return start, physical
 
 
+def refuse_outside(name: str, value: ArrayLike, bounds: tuple[float, float]) -> None:
+    """Refuse a start outside its bounds (known only outside a compiled function, inside it is moved to them)."""
+    if isinstance(value, Tracer):
+        return
+    outside = np.asarray(value)[~((np.asarray(value) >= bounds[0]) & (np.asarray(value) <= bounds[1]))]
+    if outside.size:
+        raise ValueError(
+            f"{name}: the search would start at {outside.ravel()[0]:g}, outside the bounds {tuple(bounds)}; give a "
+            "guess inside, or wider bounds"
+        )
+
+
 def refuse_not_finite(residual: Array, where: str) -> None:
     """Refuse a first guess at which there is nothing to start from (known only outside a compiled function)."""
+    if not isinstance(residual, np.ndarray | jax.Array | float | int):
+        raise TypeError(f"{where} needs a residual that is one array; got {type(residual).__name__}")
     if not isinstance(residual, Tracer) and not bool(jnp.all(jnp.isfinite(residual))):
         raise ValueError(
-            f"{where}: {int(jnp.sum(~jnp.isfinite(residual)))} of {residual.size} residuals are not finite at the "
+            f"{where}: {int(jnp.sum(~jnp.isfinite(residual)))} of {jnp.size(residual)} residuals are not finite at the "
             "guess; start within the model's domain, and make the residual of a missing observation 0"
         )
 

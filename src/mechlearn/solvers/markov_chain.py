@@ -16,11 +16,13 @@ class Chains(NamedTuple):
     """Samples of the posterior, each field with leading axes (chain, draw), and whether to believe them.
 
     `shrinkage` is the split R-hat of each field (Gelman et al. 2013): 1 where chains agree, not to be trusted above
-    1.05; `divergences` the number of draws at which the integrator lost its way.
+    1.05; `effective` how many independent draws all chains together are worth, of which a mean wants 100 or more;
+    `divergences` the number of draws at which the integrator lost its way.
     """
 
     fields: Fields
     shrinkage: Fields
+    effective: Fields
     divergences: Array
 
 
@@ -32,7 +34,7 @@ class MarkovChain(Solver):
     are sampled in the unbounded space of `parameters.py`, with the Jacobian of that map. `solve` returns the mean.
 
     Raises `ImportError` where blackjax is not installed, `ValueError` for a prior of a field that is not there or
-    for a residual that is not finite at the guess.
+    has no spread, for fewer than 4 draws or no chain, and for a residual that is not finite at the guess.
 
     Source: Hoffman & Gelman (2014), JMLR 15; Cabezas et al. (2024), arXiv:2402.10797 (the package blackjax).
 
@@ -45,6 +47,16 @@ class MarkovChain(Solver):
     draws: int = eqx.field(static=True, default=1000)
     warmup: int = eqx.field(static=True, default=500)
     chains: int = eqx.field(static=True, default=2)
+
+    def __check_init__(self) -> None:
+        if self.draws < 4 or self.warmup < 1 or self.chains < 1:
+            raise ValueError(
+                f"needs 4 draws, 1 step of warmup and 1 chain, got {self.draws}, {self.warmup} and {self.chains}"
+            )
+        if flat := {
+            name: pair for name, pair in self.prior.items() if len(pair) != 2 or not jnp.all(jnp.asarray(pair[1]) > 0)
+        }:
+            raise ValueError(f"a prior is (mean, standard deviation above 0), got {flat}")
 
     def solve(self, residual: Callable[[Fields], Array], guess: Fields, *, key: PRNGKeyArray) -> Fields:
         found = self.sample(residual, guess, key=key).fields
@@ -73,7 +85,12 @@ class MarkovChain(Solver):
             jax.random.split(key, self.chains)
         )
         fields = jax.vmap(jax.vmap(physical))(points)
-        return Chains(fields, {name: shrinkage(values) for name, values in fields.items()}, jnp.sum(lost))
+        return Chains(
+            fields,
+            {name: shrinkage(values) for name, values in fields.items()},
+            {name: _blackjax().diagnostics.effective_sample_size(values) for name, values in fields.items()},
+            jnp.sum(lost),
+        )
 
 
 def _chain(log_density: Callable, start: Array, warmup: int, draws: int, key: PRNGKeyArray) -> tuple[Array, Array]:

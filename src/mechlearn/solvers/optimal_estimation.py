@@ -82,10 +82,10 @@ class OptimalEstimation(Solver):
             raise ValueError(f"the prior is of {sorted(self.prior)} but the guess of {sorted(guess)}")
         start, physical = searched(self.prior if guess is None else guess, self.bounds)
         known, unravel = ravel_pytree(self.prior)
-        first = jnp.ravel(residual(physical(start)))
+        first = residual(physical(start))
         refuse_not_finite(first, "OptimalEstimation")
-        if len(first) != len(self.error_root):
-            raise ValueError(f"R is of {len(self.error_root)} observations, the residual has {len(first)}")
+        if jnp.size(first) != len(self.error_root):
+            raise ValueError(f"R is of {len(self.error_root)} observations, the residual has {jnp.size(first)}")
 
         def misfit(state: Array) -> Array:
             return whiten(self.error_root, jnp.ravel(residual(unravel(state))))
@@ -120,6 +120,23 @@ def posterior(sensitivity: Array, prior_root: Array) -> tuple[Array, Array, Arra
     return covariance, kernel, jnp.trace(kernel), sizes[0] - sizes[1]
 
 
+def canonical(covariance: np.ndarray, sensitivity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Directions in which a Gaussian prior and what is told by observations are both independent, known best first.
+
+    For a prior covariance C (n, n) and a Jacobian H (m, n) in units of the error: T (n, n) with `C = T T'` and
+    `T' H' H T` diagonal, and the posterior standard deviations (n,) along its columns, those of the prior being 1.
+    Rodgers (2000), doi:10.1142/3171, section 2.4.
+
+        >>> turn, known = canonical(np.diag([4.0, 1.0]), np.array([[0.0, 3.0]]))
+        >>> abs(turn).tolist(), known.round(3).tolist()
+        ([[0.0, 2.0], [1.0, 0.0]], [0.316, 1.0])
+    """
+    root = np.linalg.cholesky(covariance)
+    _, sizes, across = np.linalg.svd(sensitivity @ root)
+    told = np.pad(sizes, (0, len(root) - len(sizes)))
+    return root @ across.T, 1 / np.sqrt(1 + told**2)
+
+
 def whiten(root: Array, value: Array) -> Array:
     """`W v`, for W a matrix or its diagonal."""
     return root * value if root.ndim == 1 else root @ value
@@ -150,6 +167,8 @@ def whitener(covariance: ArrayLike, size: int | None, what: str) -> Array:
 def _variances(prior: Fields, deviations: Mapping[str, ArrayLike]) -> np.ndarray:
     if set(deviations) != set(prior):
         raise ValueError(f"standard deviations are of {sorted(deviations)} but the prior of {sorted(prior)}")
+    if not all(np.all(np.asarray(value) > 0) for value in deviations.values()):
+        raise ValueError(f"standard deviations of a prior must be above 0; got {dict(deviations)}")
     spread = {name: jnp.broadcast_to(jnp.asarray(deviations[name], float), prior[name].shape) for name in prior}
     return np.asarray(ravel_pytree(spread)[0], float) ** 2
 

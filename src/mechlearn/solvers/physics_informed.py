@@ -45,7 +45,7 @@ def physics_informed(
     Least is `sum_k w_k mean |residual_k(u, x)|²`; derivatives of u inside a residual are `jax.grad(u)`. The first
     condition is the equation itself, at the points it is to hold.
 
-    Raises `ValueError` without conditions.
+    Raises `ValueError` without conditions, or for points that are not (point, coordinate), alike in all conditions.
 
     Source: Raissi et al. (2019), doi:10.1016/j.jcp.2018.10.045.
 
@@ -57,7 +57,10 @@ def physics_informed(
     """
     if not conditions:
         raise ValueError("physics_informed needs at least one condition: the equation, and what holds at its bounds")
-    size = conditions[0].points.shape[1]
+    shapes = [jnp.shape(condition.points) for condition in conditions]
+    if any(len(shape) != 2 for shape in shapes) or len({shape[1] for shape in shapes}) != 1:
+        raise ValueError(f"points are (point, coordinate), with the same coordinates in all conditions; got {shapes}")
+    size = shapes[0][1]
     network = eqx.nn.MLP(size, "scalar", width, depth, jnp.tanh, key=key)
 
     def loss(u: Any, batch: tuple[Array, ...], now: PRNGKeyArray | None) -> Array:

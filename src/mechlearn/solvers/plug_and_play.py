@@ -6,6 +6,8 @@ from typing import Literal, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, PRNGKeyArray
 
@@ -30,7 +32,8 @@ class PlugAndPlay(Solver):
     `argmin |r|²/2 + R`. The denoiser is any model that gives some of the unknown fields from themselves:
     `TotalVariation`, or a network; unknowns that it does not give are free.
 
-    Raises `ValueError` for a denoiser that gives none of the unknowns, or reads what is not unknown.
+    Raises `ValueError` for a denoiser that gives none of the unknowns, or reads what is not unknown, for a penalty
+    that is not above 0, and for a residual that is not finite at the guess.
 
     Source: Venkatakrishnan et al. (2013), doi:10.1109/GlobalSIP.2013.6737048; Beck & Teboulle (2009),
     doi:10.1137/080716542.
@@ -51,6 +54,10 @@ class PlugAndPlay(Solver):
     def __check_init__(self) -> None:
         if self.method not in ("admm", "proximal_gradient"):
             raise ValueError(f"method must be 'admm' or 'proximal_gradient', got {self.method!r}")
+        if self.iterations < 1 or self.inner < 1:
+            raise ValueError(f"needs 1 iteration and 1 inner step, got {self.iterations} and {self.inner}")
+        if not isinstance(self.penalty, Tracer) and not np.all(np.asarray(self.penalty) > 0):
+            raise ValueError(f"the penalty must be above 0, got {self.penalty}")
 
     def solve(self, residual: Callable[[Fields], Array], guess: Fields, *, key: PRNGKeyArray) -> Fields:
         return self.restore(residual, guess).fields

@@ -16,7 +16,7 @@ class TotalVariation(Model):
     (bands) are denoised one by one, with a `weight` each if it has their shape, or `joint`: `|grad x|_ij` is then the
     length over all bands, so that what is an edge in one is likely one in all.
 
-    Raises `ValueError` for a variable with fewer than two axes.
+    Raises `ValueError` for a variable or an image with fewer than two axes, and for a weight below 0.
 
     Source: Rudin et al. (1992), doi:10.1016/0167-2789(92)90242-F; Beck & Teboulle (2009), doi:10.1109/TIP.2009.2028250;
     joint: Bresson & Chan (2008), doi:10.3934/ipi.2008.2.455.
@@ -35,6 +35,8 @@ class TotalVariation(Model):
     def __check_init__(self) -> None:
         if len(self.variable.dims) < 2:
             raise ValueError(f"TotalVariation needs an image, {self.variable.name} has the axes {self.variable.dims}")
+        if isinstance(self.weight, int | float) and self.weight < 0:
+            raise ValueError(f"the weight of TotalVariation must not be below 0, got {self.weight}")
 
     @property
     def inputs(self) -> tuple[Variable, ...]:
@@ -47,6 +49,8 @@ class TotalVariation(Model):
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
         require(fields, self.inputs, "TotalVariation")
         noisy = fields[self.variable.name]
+        if noisy.ndim < 2:
+            raise ValueError(f"TotalVariation needs an image with two axes or more, got the shape {noisy.shape}")
         weight = jnp.broadcast_to(jnp.asarray(self.weight, noisy.dtype), noisy.shape[:-2])[..., None, None]
         return {self.variable.name: denoised(noisy, weight, self.iterations, self.joint)}
 

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
-from jaxtyping import ArrayLike, PRNGKeyArray
+from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from ...core import Fields, Learner, Model, Solver, System, Variable, named, require
 from ...solvers.gauss_newton import GaussNewton
@@ -21,7 +20,8 @@ class Retrieve(Model):
     """The unknown inputs of a forward model, from what it should have said: an inverse model around a solver.
 
     `x = argmin sum ((h(x, known) - y) / error)²`, searched from what `guess` reads off y and the known inputs, or from
-    `start`. Its inputs are the observed outputs and the known inputs of the forward model, its outputs the unknown.
+    the middle of their `ranges`. Its inputs are the observed outputs and the known inputs of the forward model, its
+    outputs the unknown. Observations that are NaN do not count; where all are, the answer is NaN.
     """
 
     forward: Model
@@ -30,7 +30,7 @@ class Retrieve(Model):
     unknown: tuple[Variable, ...] = eqx.field(static=True)
     observed: tuple[Variable, ...] = eqx.field(static=True)
     errors: tuple[float, ...] = eqx.field(static=True)
-    start: tuple[float, ...] = eqx.field(static=True)
+    ranges: tuple[tuple[float, float], ...] = eqx.field(static=True)
 
     @property
     def known(self) -> tuple[Variable, ...]:
@@ -49,17 +49,27 @@ class Retrieve(Model):
         require(fields, self.inputs, "Retrieve")
         known = {v.name: fields[v.name] for v in self.known}
 
+        seen = {v.name: jnp.isfinite(fields[v.name]) for v in self.observed}
+
         def residual(state: Fields):
             made = self.forward({**known, **state})
+            misses = {n: jnp.where(there, made[n] - jnp.where(there, fields[n], 0), 0) for n, there in seen.items()}
             pairs = zip(self.observed, self.errors, strict=True)
-            return jnp.concatenate([jnp.ravel(made[v.name] - fields[v.name]) / error for v, error in pairs])
+            return jnp.concatenate([jnp.ravel(misses[v.name]) / error for v, error in pairs])
 
-        return self.solver.solve(residual, self._first(fields), key=jax.random.key(0) if key is None else key)
+        found = self.solver.solve(residual, self._first(fields), key=jax.random.key(0) if key is None else key)
+        told = jnp.any(jnp.stack([jnp.any(there) for there in seen.values()]))
+        return {name: jnp.where(told, value, jnp.nan) for name, value in found.items()}
 
     def _first(self, fields: Fields) -> Fields:
-        if self.guess is not None:
-            return self.guess({v.name: fields[v.name] for v in self.guess.inputs})
-        return {v.name: jnp.asarray(x) for v, x in zip(self.unknown, self.start, strict=True)}
+        middle = {v.name: jnp.asarray(sum(limits) / 2) for v, limits in zip(self.unknown, self.ranges, strict=True)}
+        if self.guess is None:
+            return middle
+        read = self.guess({v.name: fields[v.name] for v in self.guess.inputs})
+        return {
+            v.name: jnp.where(jnp.isfinite(read[v.name]), jnp.clip(read[v.name], *limits), middle[v.name])
+            for v, limits in zip(self.unknown, self.ranges, strict=True)
+        }
 
 
 def first_guess(
@@ -79,7 +89,7 @@ def first_guess(
     outputs with noise of the standard deviations `errors` and known inputs to the `unknown` (all inputs by default).
     The system is taught when it is returned. Any learner will do: it needs no gradient.
 
-    Raises `ValueError` for a range or an output that the mechanism does not have.
+    Raises `ValueError` for a range or an output that the mechanism does not have, or an error that is not above 0.
 
     Source: Krasnopolsky & Schiller (2003), doi:10.1016/S0893-6080(03)00027-3.
     """
@@ -120,23 +130,41 @@ def surrogate_inversion(
 
 
 class Posterior(Model):
-    """What two learners read off observations: the mean of each unknown, and its standard deviation."""
+    """What two learners read off observations: the mean of each unknown, and its standard deviation.
+
+    The mean stays within the `ranges` of the prior. Where an input lies further outside those that the learners were
+    taught on, `taught`, than a tenth of their range, both are NaN.
+    """
 
     mean: Model
     square: Model
+    ranges: tuple[tuple[float, float], ...] = eqx.field(static=True)
+    taught: Fields
 
     @property
     def inputs(self) -> tuple[Variable, ...]:
         return self.mean.inputs
 
     @property
+    def unknown(self) -> tuple[Variable, ...]:
+        """What is sought."""
+        return self.mean.outputs
+
+    @property
     def outputs(self) -> tuple[Variable, ...]:
-        return (*self.mean.outputs, *(_deviation(v) for v in self.mean.outputs))
+        return (*self.unknown, *(_deviation(v) for v in self.unknown))
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
-        squares = self.square(fields)
-        spread = {_deviation(v).name: jnp.sqrt(squares[_square(v).name]) for v in self.mean.outputs}
-        return {**self.mean(fields), **spread}
+        means, squares = self.mean(fields), self.square(fields)
+        told = jnp.all(jnp.stack([self._inside(v.name, fields[v.name]) for v in self.inputs]))
+        made = {v.name: jnp.clip(means[v.name], *limits) for v, limits in zip(self.unknown, self.ranges, strict=True)}
+        made |= {_deviation(v).name: jnp.sqrt(squares[_square(v).name]) for v in self.unknown}
+        return {name: jnp.where(told, value, jnp.nan) for name, value in made.items()}
+
+    def _inside(self, name: str, value: ArrayLike) -> Array:
+        low, high = jax.lax.stop_gradient(self.taught[name])
+        margin = (high - low) / 10
+        return jnp.all((value >= low - margin) & (value <= high + margin))
 
 
 def amortised(
@@ -154,7 +182,8 @@ def amortised(
     The prior is uniform within `ranges`, the errors Gaussian. Least squares over simulations with noise leads a
     learner to the posterior mean, `f(y) = E[x | y]`, and another, taught on what the first misses in simulations it
     has not seen, to the posterior variance, `g(y) = E[(x - f(y))² | y]`. The second comes out as
-    `<name>_standard_deviation`. The system is taught when it is returned; other arguments are those of `first_guess`.
+    `<name>_standard_deviation`. Observations far outside those simulated get NaN. The system is taught when it is
+    returned; other arguments are those of `first_guess`.
 
     Raises `ValueError` for a range or an output that the mechanism does not have.
 
@@ -169,7 +198,8 @@ def amortised(
     guessed = jax.jit(jax.vmap(lambda one: mean(one)))(rest)
     misses = {_square(v).name: (guessed[v.name] - targets[v.name][half:]) ** 2 for v in inverse.unknown}
     square = _taught(learner(inverse.inputs, tuple(_square(v) for v in inverse.unknown)), rest, misses, draw)
-    return System(Posterior(mean, square), terms_of(inverse.forward), stages=())
+    taught = {name: jnp.stack([jnp.min(values), jnp.max(values)]) for name, values in seen.items()}
+    return System(Posterior(mean, square, inverse.ranges, taught), terms_of(inverse.forward), stages=())
 
 
 def _square(variable: Variable) -> Variable:
@@ -206,15 +236,18 @@ def _inverse(
             f"them; got ranges for {sorted(ranges)} and the unknowns {sorted(unknown)}"
         )
     sought = {name: v for name, v in there.items() if not unknown or name in unknown}
+    if not errors or not all(error > 0 for error in errors.values()):
+        raise ValueError(
+            f"embedded.solution needs a standard error above 0 for each observed output; got {dict(errors)}"
+        )
     axes = [v.name for v in there.values() if v.dims]
     if axes:
         raise ValueError(f"embedded.solution draws inputs without axes, {axes} have some; invert one sample at a time")
     observed = tuple(output(mechanism, name) for name in errors)
     inside = {name: ranges[name] for name in sought}
-    middle = tuple(float(np.mean(limits)) for limits in inside.values())
-    wanted = tuple(sought.values())
+    wanted, sizes = tuple(sought.values()), tuple(errors.values())
     return Retrieve(
-        mechanism, solver or GaussNewton(bounds=inside), None, wanted, observed, tuple(errors.values()), middle
+        mechanism, solver or GaussNewton(bounds=inside), None, wanted, observed, sizes, tuple(inside.values())
     )
 
 
