@@ -36,7 +36,8 @@ def examples(scenes: int) -> tuple[Fields, Fields]:
     half = scenes // 2
     clean = np.concatenate([mixed(coloured(half, draw), draw), mixed(leaves(scenes - half, draw), draw)])
     clean = clean[draw.permutation(scenes)]
-    contrast = np.exp(draw.uniform(*np.log(CONTRASTS), (scenes, GUIDES + 1, 1, 1)))
+    low, high = np.log(CONTRASTS)
+    contrast = np.exp(draw.uniform(low, high, (scenes, GUIDES + 1, 1, 1)))
     clean *= -np.sort(-contrast, axis=1)
     error = draw.normal(size=clean.shape)
     for scene in range(0, scenes, 2):
