@@ -84,6 +84,17 @@ def test_a_missing_observation_is_one_less(name, float64):
     np.testing.assert_allclose(found[1], covariance, atol=2e-6)
 
 
+@pytest.mark.parametrize(("local", "near"), [(LETKF, 2e-6), (LocalEAKF, 0.05)])
+def test_a_number_without_a_place_is_corrected_by_all(local, near, float64):
+    anywhere = Localisation([0.0, 50.0, jnp.nan], [0.0, 50.0], radius=1.0)
+    ensemble = drawn(12, jax.random.key(0))
+    misfit, target = ObservationError.of_variance(VARIANCE).compare(ensemble @ OPERATOR.T, OBSERVED)
+    found = local(anywhere).update(ensemble, misfit, target, key=jax.random.key(1)).mean(axis=0)
+    whole = SerialEnKF().update(ensemble, misfit, target, key=jax.random.key(1)).mean(axis=0)
+    np.testing.assert_allclose(found[2], whole[2], atol=near)
+    assert abs(found[0] - whole[0]) > 1e-3
+
+
 @pytest.mark.parametrize("missing", [(), (1,), (0, 2)])
 def test_correlated_errors(missing, float64):
     error = np.array([[1.0, 0.5, 0.2], [0.5, 2.0, 0.6], [0.2, 0.6, 1.5]])

@@ -48,7 +48,8 @@ class Localisation(eqx.Module):
 
     `state_at` (state, coordinate) and `observed_at` (obs, coordinate) are in the units of `radius`; a vector means
     one coordinate. Scale a further coordinate (depth, time) to make it count more or less. `period` closes a
-    coordinate to a circle of that length (0 for none).
+    coordinate to a circle of that length (0 for none). A number of the state without a place (NaN), as a parameter of
+    the whole model, is corrected by all observations alike.
 
     Raises `ValueError` for a radius that is not positive, coordinates that do not fit, an unknown taper, or an
     observation outside the domain of the state.
@@ -101,8 +102,8 @@ class Localisation(eqx.Module):
         """The taper between one place (coordinate,) and others (n, coordinate)."""
         apart = jnp.abs(others - place)
         around = jnp.asarray([length or jnp.inf for length in self.period], apart.dtype)
-        apart = jnp.minimum(apart, jnp.abs(around - apart))
-        return TAPERS[self.taper].weight(jnp.sqrt(jnp.sum(apart**2, axis=-1)) / self.radius)
+        apart = jnp.sqrt(jnp.sum(jnp.minimum(apart, jnp.abs(around - apart)) ** 2, axis=-1))
+        return jnp.where(jnp.isnan(apart), 1, TAPERS[self.taper].weight(apart / self.radius))
 
     def neighbours(self, most: int | None = None) -> tuple[np.ndarray, np.ndarray]:
         """For each number of the state the observations within reach (state, n), and the taper's weight of each.
@@ -117,10 +118,13 @@ class Localisation(eqx.Module):
         if wrap:
             seen, state = (np.where(np.array(box) > 0, np.mod(at, [b or 1.0 for b in box]), at) for at in (seen, state))
         tree, reach = KDTree(seen, boxsize=box if wrap else None), self.radius * TAPERS[self.taper].support
+        anywhere = np.isnan(state).any(axis=1)
+        state = np.where(anywhere[:, None], seen[0], state)
         count = int(tree.query_ball_point(state, reach, return_length=True).max())
-        count = max(1, min(count, len(seen), most or count))
+        count = len(seen) if np.any(anywhere) else max(1, min(count, len(seen), most or count))
         apart, index = tree.query(state, k=count, distance_upper_bound=reach * (1 + 1e-9))
         apart, index = apart.reshape(-1, count), index.reshape(-1, count)
+        apart, index = np.where(anywhere[:, None], 0, apart), np.where(anywhere[:, None], np.arange(count), index)
         there = np.isfinite(apart)
         weight = np.asarray(TAPERS[self.taper].weight(jnp.asarray(np.where(there, apart, 0) / self.radius)))
         return np.where(there, index, 0).astype(np.int32), np.where(there, weight, 0).astype(np.float32)
@@ -151,7 +155,7 @@ def sharing_a_place(places: np.ndarray) -> np.ndarray:
 
 
 def _refuse_outside(state: np.ndarray, seen: np.ndarray, radius: float, period: tuple[float, ...]) -> None:
-    low, high = state.min(axis=0), state.max(axis=0)
+    low, high = np.nanmin(state, axis=0), np.nanmax(state, axis=0)
     around = np.array(period)
     outside = np.where(around > 0, (seen < 0) | (seen > around), (seen < low - radius) | (seen > high + radius))
     if np.any(outside | ~np.isfinite(seen)):

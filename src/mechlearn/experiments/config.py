@@ -29,7 +29,7 @@ TABLES = {
     "expected": "the scores a faithful run should reach",
     "joints": "of compare --joints: joints, learners, truth (a twin), form, epochs, longest",
     "twin": "cycles, burn_in, every, error_variance, initial_spread, spin_up, target, observed, error_correlation, "
-    "missing, noise, reject: assimilation of a made truth",
+    "missing, noise, reject, perturbation: assimilation of a made truth",
     "study": "kind (a file of experiments/studies) and its options",
     "filter": "a list of [[filter]] tables of a twin experiment: label, method, members, inflation, expected, ...",
     "quick": "overrides for --quick, the same tables again",
@@ -82,6 +82,9 @@ def load(name: str, overrides: list[str], *, quick: bool = False) -> dict[str, A
         raise RequestError(f"{name} has no short form; give it a table [quick.training], say, or leave out --quick")
     if quick:
         settings |= {table: _shortened(settings.get(table, {}), own) for table, own in shortened.items()}
+        # What is shortened is short for every filter, whatever a filter asks for itself.
+        for table in settings.get("filter", ()):
+            table["twin"] = {**table.get("twin", {}), **shortened.get("twin", {})}
     for assignment in overrides:
         settings = _assign(settings, assignment)
     if "twin" in settings or "study" in settings:

@@ -25,7 +25,8 @@ from . import config, storage
 from .config import RequestError
 from .resolve import hint, thing
 
-TWIN = {"cycles": 5000, "burn_in": 400, "every": 1, "error_variance": 1.0, "initial_spread": 0.03, "spin_up": 500}
+TWIN = {"cycles": 5000, "burn_in": 400, "every": 1, "error_variance": 1.0, "initial_spread": 0.03}
+TWIN |= {"spin_up": 500, "perturbation": 1.0}
 NETWORK = {"observed": ":", "error_correlation": 0.0, "missing": 0.0, "noise": 0.0, "reject": 0.0}
 WRAPPED = {"inflation": Inflate, "relaxation": Relax}
 FLAGS = {"rotation": Rotate, "recover": Recover, "adaptive": AdaptiveInflate}
@@ -215,7 +216,7 @@ def _scores(system: Assimilation, analysis, members: int, twin: dict[str, Any], 
 
     def one(seed):
         nature, first, guess, draws = jax.random.split(jax.random.key(seed), 4)
-        begin = rest + jax.random.normal(first, rest.shape)
+        begin = rest + twin["perturbation"] * jax.random.normal(first, rest.shape)
         cycles = burn + twin["cycles"]
         truth, observed = system.nature(cycles, key=nature, start=begin, spin_up=twin["spin_up"])
         if twin["missing"]:
