@@ -25,7 +25,7 @@ def test_with_everything_in_reach_it_is_the_global_smoother(float64):
 
     for options in ({"certainty": 1.5}, {"inflation": 1.1, "rotate": True}):
         local, whole = (
-            smoother.widen(smoother.smooth(prior, predict, jnp.zeros(4), key=None), key=jax.random.key(1))
+            smoother.smooth(prior, predict, jnp.zeros(4), key=jax.random.key(1))
             for smoother in (LocalIEnKS(everywhere, **options), IEnKS(**options))
         )
         np.testing.assert_allclose(local, whole, atol=2e-6)

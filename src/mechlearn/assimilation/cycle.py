@@ -35,10 +35,6 @@ class Smoother(eqx.Module):
         `predict` maps an ensemble there to its whitened observations (member, obs) at the window's end.
         """
 
-    def widen(self, ensemble: Array, *, key: PRNGKeyArray) -> Array:
-        """Return the analysed ensemble as it goes on, inflated or turned; what is scored is the ensemble before."""
-        return ensemble
-
 
 class Now(NamedTuple):
     """What one cycle is given."""
@@ -271,10 +267,10 @@ class Assimilation(eqx.Module):
         smoothed = smoother.smooth(members, predict, jnp.zeros_like(now.observed), key=key)
         smoothed = jnp.where(jnp.any(jnp.isfinite(now.observed)), smoothed, members)
         posterior = jax.vmap(lambda x: forward(x)[0])(smoothed)
-        moved = smoother.widen(smoothed, key=key)
-        if lag:
-            shifted = jax.vmap(lambda x: advance(x, jnp.maximum(first, 0))[0])(moved)
-            moved = jnp.where(first >= 0, shifted, moved)
+        moved = posterior
+        if lag > 1:
+            shifted = jax.vmap(lambda x: advance(x, jnp.maximum(first, 0))[0])(smoothed)
+            moved = jnp.where(first >= 0, shifted, smoothed)
         return moved, (prior, posterior), smoother, (consistency, rejected, lost)
 
     def _compared(self, predicted: Array, observed: Array) -> tuple[Array, Array, Array, Array]:

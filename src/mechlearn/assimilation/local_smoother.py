@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from .cycle import Predict, Smoother
-from .ensemble import centred
+from .ensemble import centred, rotated
 from .localisation import Localisation, require_places, sharing_a_place
-from .smoothers import GaussNewton, widened
+from .smoothers import GaussNewton
 
 
 class LocalIEnKS(Smoother):
@@ -85,10 +85,8 @@ class LocalIEnKS(Smoother):
         everywhere = jax.tree.map(lambda x: jnp.broadcast_to(x, (places, *x.shape)), first)
         _, found = jax.lax.while_loop(unfinished, improve, (jnp.zeros((), int), everywhere))
         spread = centred(self._combined(found.root, anomalies))[1]
-        return mean + self._combined(found.weights[:, None], anomalies)[0] + spread
-
-    def widen(self, ensemble: Array, *, key: PRNGKeyArray) -> Array:
-        return widened(ensemble, self.inflation, self.rotate, key)
+        spread = rotated(key, spread) if self.rotate else spread
+        return mean + self._combined(found.weights[:, None], anomalies)[0] + self.inflation * spread
 
     def _combined(self, weights: Array, anomalies: Array) -> Array:
         """Each place's combinations (place, ?, member) of the anomalies there: (?, state)."""

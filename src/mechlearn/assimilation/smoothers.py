@@ -18,7 +18,7 @@ class IEnKS(Smoother):
 
     Minimises `(N - 1) |w|² + |y - h(M(mean + w A))|²`; slopes come from the ensemble itself, transformed to the
     present estimate of the posterior. Observations `lag` cycles ahead correct the window's start. `lag` 0 is an
-    iterated filter. What goes on is inflated by `inflation` and, with `rotate`, turned at random. With a `certainty`
+    iterated filter. The result is inflated by `inflation` and, with `rotate`, turned at random. With a `certainty`
     the prior is that of the finite-size filter (`enkf.EnKFN`), which needs no inflation.
 
     Bocquet & Sakov (2012), doi:10.5194/npg-19-383-2012; (2014), doi:10.1002/qj.2236.
@@ -51,16 +51,9 @@ class IEnKS(Smoother):
 
         start = jnp.zeros((), int), GaussNewton.start(members, ensemble.dtype)
         _, found = jax.lax.while_loop(unfinished, improve, start)
-        return mean + found.weights @ anomalies + centred(found.root @ anomalies)[1]
-
-    def widen(self, ensemble: Array, *, key: PRNGKeyArray) -> Array:
-        return widened(ensemble, self.inflation, self.rotate, key)
-
-
-def widened(ensemble: Array, inflation: ArrayLike, rotate: bool, key: PRNGKeyArray) -> Array:
-    """An ensemble whose anomalies are inflated by a factor and, with `rotate`, turned at random."""
-    mean, anomalies = centred(ensemble)
-    return mean + inflation * (rotated(key, anomalies) if rotate else anomalies)
+        spread = centred(found.root @ anomalies)[1]
+        spread = rotated(key, spread) if self.rotate else spread
+        return mean + found.weights @ anomalies + self.inflation * spread
 
 
 class GaussNewton(NamedTuple):
@@ -160,10 +153,7 @@ class HybridEnVar(Smoother):
         )
         middle, differences = centred(predict(ensemble))
         root = posterior(differences / jnp.sqrt(free), observed - middle).root
-        return mean + both @ found + root @ anomalies
-
-    def widen(self, ensemble: Array, *, key: PRNGKeyArray) -> Array:
-        return widened(ensemble, self.inflation, False, key)
+        return mean + both @ found + self.inflation * root @ anomalies
 
 
 def four_d_var(

@@ -28,6 +28,7 @@ from .resolve import hint, thing
 TWIN = {"cycles": 5000, "burn_in": 400, "every": 1, "error_variance": 1.0, "initial_spread": 0.03}
 TWIN |= {"spin_up": 500, "perturbation": 1.0}
 NETWORK = {"observed": ":", "error_correlation": 0.0, "missing": 0.0, "noise": 0.0, "reject": 0.0}
+TOGETHER = 1000
 WRAPPED = {"inflation": Inflate, "relaxation": Relax}
 FLAGS = {"rotation": Rotate, "recover": Recover, "adaptive": AdaptiveInflate}
 LOCAL = (LETKF, LocalEAKF, LocalIEnKS)
@@ -228,7 +229,10 @@ def _scores(system: Assimilation, analysis, members: int, twin: dict[str, Any], 
         # A run whose members are all lost has no number, not the one that it had before.
         return {name: jnp.where(jnp.any(found.lost == members), jnp.nan, mean) for name, mean in means.items()}
 
-    return {name: np.asarray(value, float) for name, value in jax.jit(jax.vmap(one))(seeds).items()}
+    # Small models are quicker together, large ones one after the other.
+    together = len(seeds) if system.size <= TOGETHER else 1
+    found = jax.jit(lambda all_seeds: jax.lax.map(one, all_seeds, batch_size=together))(seeds)
+    return {name: np.asarray(value, float) for name, value in found.items()}
 
 
 def _told(settings: dict[str, Any]) -> dict[str, Any]:

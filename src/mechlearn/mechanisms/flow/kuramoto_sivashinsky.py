@@ -15,10 +15,9 @@ VELOCITY = Variable("flame_velocity", "1", ("place",), long_name="slope of a fla
 ROOTS = 32
 
 
-class Weights(NamedTuple):
-    """What a step of given length does in the space of wave numbers (place // 2 + 1,)."""
+class Step(NamedTuple):
+    """What a step does to u and to squares of it: matrices (place, place), the same around the circle."""
 
-    slope: np.ndarray
     whole: np.ndarray
     half: np.ndarray
     stage: np.ndarray
@@ -28,38 +27,32 @@ class Weights(NamedTuple):
 
 
 @functools.cache
-def weights(size: int, circumference: float, step: float) -> Weights:
+def matrices(size: int, circumference: float, step: float) -> Step:
     """The weights of exponential time differencing (ETDRK4), as means over a circle of complex numbers to be exact."""
     number = 2 * np.pi / circumference * np.arange(size // 2 + 1)
     rate = number**2 - number**4
     # The shortest wave has no slope on the grid.
-    slope = np.where(np.arange(size // 2 + 1) * 2 == size, 0, 1j * number)
+    advection = -0.5j * np.where(np.arange(size // 2 + 1) * 2 == size, 0, number)
     z = step * rate[:, None] + np.exp(1j * np.pi * (np.arange(ROOTS) + 0.5) / ROOTS)
     e = np.exp(z)
-    made = [
-        (np.exp(z / 2) - 1) / z,
-        (-4 - z + e * (4 - 3 * z + z**2)) / z**3,
-        2 * (2 + z + e * (z - 2)) / z**3,
-        (-4 - 3 * z - z**2 + e * (4 - z)) / z**3,
-    ]
-    return Weights(slope, np.exp(step * rate), np.exp(step * rate / 2), *(step * f.mean(axis=1).real for f in made))
+    stage = (np.exp(z / 2) - 1) / z
+    first = (-4 - z + e * (4 - 3 * z + z**2)) / z**3
+    middle = 2 * (2 + z + e * (z - 2)) / z**3
+    last = (-4 - 3 * z - z**2 + e * (4 - z)) / z**3
+    advected = [step * f.mean(axis=1).real * advection for f in (stage, first, middle, last)]
+    waves = np.fft.rfft(np.eye(size), axis=0)
+    made = (np.exp(step * rate), np.exp(step * rate / 2), *advected)
+    return Step(*(np.fft.irfft(weight[:, None] * waves, size, axis=0) for weight in made))
 
 
-def advanced(velocity: Array, weight: Weights) -> Array:
-    """One ETDRK4 step of u (place,): the linear part is exact, the advection of fourth order."""
-    size = len(velocity)
-
-    def advection(v: Array) -> Array:
-        return -0.5 * weight.slope.astype(v.dtype) * jnp.fft.rfft(jnp.fft.irfft(v, size) ** 2)
-
-    _, whole, half, stage, first, middle, last = (jnp.asarray(np.real(w), velocity.dtype) for w in weight)
-    v = jnp.fft.rfft(velocity)
-    start = advection(v)
-    a = half * v + stage * start
-    at_a = advection(a)
-    at_b = advection(half * v + stage * at_a)
-    at_c = advection(half * a + stage * (2 * at_b - start))
-    return jnp.fft.irfft(whole * v + first * start + middle * (at_a + at_b) + last * at_c, size)
+def advanced(velocity: Array, step: Step) -> Array:
+    """One ETDRK4 step of u (place,): the linear part is exact, the advection `-(u²/2)_x` of fourth order."""
+    whole, half, stage, first, middle, last = (jnp.asarray(matrix, velocity.dtype) for matrix in step)
+    square = velocity**2
+    a = half @ velocity + stage @ square
+    b = half @ velocity + stage @ a**2
+    c = half @ a + stage @ (2 * b**2 - square)
+    return whole @ velocity + first @ square + middle @ (a**2 + b**2) + last @ c**2
 
 
 class KuramotoSivashinsky(Model):
@@ -96,10 +89,10 @@ class KuramotoSivashinsky(Model):
         return {"flame_velocity": jnp.cos(angle) * (1 + jnp.sin(angle))}
 
     def __call__(self, fields: Fields, *, key: PRNGKeyArray | None = None) -> Fields:
-        weight = weights(self.size, self.circumference, self.time_step)
+        step = matrices(self.size, self.circumference, self.time_step)
         velocity = fields["flame_velocity"]
         for _ in range(self.steps):
-            velocity = advanced(velocity, weight)
+            velocity = advanced(velocity, step)
         return {"flame_velocity": velocity}
 
 
