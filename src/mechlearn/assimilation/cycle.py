@@ -78,8 +78,8 @@ class Assimilation(eqx.Module):
     def __check_init__(self) -> None:
         if not self.step.state:
             raise ValueError(f"{type(self.step).__name__} has no state to be corrected; give a model of one step")
-        shape = () if self.noise is None else np.shape(self.noise)
-        if shape and (len(shape) > 2 or shape[0] != self.size):
+        shape = () if self.noise is None else tuple(np.shape(self.noise))
+        if len(shape) > 2 or shape[:1] not in ((), (self.size,)):
             raise ValueError(f"noise must be a number, ({self.size},) or a root ({self.size}, rank), got {shape}")
         if self.every < 1:
             raise ValueError(f"a cycle is one step or more, got every={self.every}")

@@ -11,7 +11,7 @@ from jax.scipy.linalg import cho_factor, cho_solve
 from jaxtyping import Array, ArrayLike, PRNGKeyArray
 
 from ..core import Analysis
-from .ensemble import centred, is_steep, only_where, posterior, singular_values
+from .ensemble import by_products, by_singular_values, centred, is_steep, singular_values, with_remedy
 
 
 class PerturbedEnKF(Analysis):
@@ -72,9 +72,21 @@ class ETKF(Analysis):
 
 def transform(differences: Array, innovation: Array) -> Array:
     """The ensemble transform (member, member): weights of the mean added to the square root."""
+    return with_remedy(quick_transform, sure_transform)(differences, innovation)
+
+
+def quick_transform(differences: Array, innovation: Array) -> tuple[Array, Array]:
+    """`transform` by products of matrices, and whether the spread is too far beyond the error for them."""
     scale = (len(differences) - 1) ** -0.5
-    root, _, weights = posterior(scale * differences, innovation)
-    return root + scale * weights
+    found, steep = by_products(scale * differences, innovation)
+    return found.root + scale * found.weights, steep
+
+
+def sure_transform(differences: Array, innovation: Array) -> Array:
+    """`transform` by singular values."""
+    scale = (len(differences) - 1) ** -0.5
+    found = by_singular_values(scale * differences, innovation)
+    return found.root + scale * found.weights
 
 
 class SerialEnKF(Analysis):
@@ -95,15 +107,13 @@ class SerialEnKF(Analysis):
     def update(self, ensemble: Array, predicted: Array, observed: Array, *, key: PRNGKeyArray) -> Array:
         mean, anomalies = centred(ensemble)
         middle, differences = centred(predicted)
-        innovation = observed - middle
-        steep = is_steep(jnp.sum(differences**2) / (len(ensemble) - 1))
-        usual = serial_transform(jnp.where(steep, 0, differences), innovation)
-        return mean + only_where(steep, lambda: transform(differences, innovation), usual) @ anomalies
+        return mean + with_remedy(serial_transform, sure_transform)(differences, observed - middle) @ anomalies
 
 
-def serial_transform(differences: Array, innovation: Array) -> Array:
-    """The ensemble transform (member, member) of observations taken one after the other."""
+def serial_transform(differences: Array, innovation: Array) -> tuple[Array, Array]:
+    """`quick_transform` by observations taken one after the other."""
     members = len(differences)
+    steep = is_steep(jnp.sum(differences**2) / (members - 1))
     free = members - 1
     # Members' weights, anomalies of all observations and the innovation move together: one table, one update.
     table = jnp.concatenate([jnp.eye(members, dtype=differences.dtype), differences], axis=1)
@@ -118,7 +128,7 @@ def serial_transform(differences: Array, innovation: Array) -> Array:
         return table - jnp.outer(step * y, gain), mean - gain * mean[members + place]
 
     table, mean = jax.lax.fori_loop(0, differences.shape[1], assimilate, (table, mean))
-    return table[:, :members] + mean[:members]
+    return table[:, :members] + mean[:members], steep
 
 
 class EnKFN(Analysis):
@@ -191,20 +201,23 @@ def hyperprior(squares: Array, members: int) -> tuple[Array, Array]:
 
 
 def _increments(anomalies: Array, differences: Array, innovations: Array) -> Array:
-    """`D Y' (Y Y' + (N - 1) I)^-1 A` of innovations D (member, obs), solved in the smaller space."""
+    """`D Y' (Y Y' + (N - 1) I)^-1 A` of innovations D (member, obs)."""
+    return with_remedy(_quick_increments, _sure_increments)(anomalies, differences, innovations)
+
+
+def _quick_increments(anomalies: Array, differences: Array, innovations: Array) -> tuple[Array, Array]:
+    """Solved in the smaller space."""
     members, count = differences.shape
     few, dtype = count < members, differences.dtype
     square = differences.T @ differences if few else differences @ differences.T
     steep = is_steep(jnp.trace(square) / (members - 1))
     factor = cho_factor(jnp.where(steep, 0, square) + (members - 1) * jnp.eye(len(square), dtype=dtype))
     if few:
-        usual = cho_solve(factor, innovations.T).T @ (differences.T @ anomalies)
-    else:
-        usual = cho_solve(factor, differences @ innovations.T).T @ anomalies
-    return only_where(steep, lambda: _singular_increments(anomalies, differences, innovations), usual)
+        return cho_solve(factor, innovations.T).T @ (differences.T @ anomalies), steep
+    return cho_solve(factor, differences @ innovations.T).T @ anomalies, steep
 
 
-def _singular_increments(anomalies: Array, differences: Array, innovations: Array) -> Array:
-    """`_increments` by singular values, for a spread far beyond the error of the observations."""
+def _sure_increments(anomalies: Array, differences: Array, innovations: Array) -> Array:
+    """By singular values, for a spread far beyond the error of the observations."""
     axes, values, seen = singular_values(differences)
     return (innovations @ seen.T) * (values / (values**2 + len(differences) - 1)) @ (axes.T @ anomalies)

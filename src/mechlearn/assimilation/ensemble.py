@@ -80,15 +80,36 @@ def is_steep(squares: Array) -> Array:
     return squares > STEEP * float(jnp.finfo(squares.dtype).eps) ** -0.5
 
 
-def only_where(needed: Array, remedy: Callable[[], PyTree], usual: PyTree) -> PyTree:
-    """What `remedy` makes where it is needed, else `usual`; it costs nothing where no case of a batch needs it.
+def with_remedy(quick: Callable[..., tuple[PyTree, Array]], sure: Callable[..., PyTree]) -> Callable[..., PyTree]:
+    """`quick(*arrays)` gives a result and whether it is not to be trusted; where it is not, that of `sure(*arrays)`.
 
-    A loop of at most one turn: `lax.cond` would compute both sides under `vmap`.
+    The remedy costs nothing where no case of a batch needs it. It stands in a loop of at most one turn outside of all
+    of the batch: `lax.cond` under `vmap` would compute both sides, and a loop in each case slows all of them down.
 
-        >>> only_where(jnp.array(True), lambda: jnp.zeros(1), jnp.ones(1)).tolist()
-        [0.0]
+        >>> root = with_remedy(lambda x: (jnp.sqrt(x), x < 0), lambda x: 0 * x)
+        >>> jax.vmap(root)(jnp.array([4.0, -1.0])).tolist()
+        [2.0, 0.0]
     """
-    return jax.lax.while_loop(lambda c: c[0], lambda c: (jnp.zeros_like(c[0]), remedy()), (needed, usual))[1]
+
+    @jax.custom_batching.custom_vmap
+    def both(*arrays: Array) -> PyTree:
+        usual, poor = quick(*arrays)
+
+        def chosen(new: Array, old: Array) -> Array:
+            return jnp.where(poor.reshape(poor.shape + (1,) * (old.ndim - poor.ndim)), new, old)
+
+        def remedied(_):
+            return jnp.zeros((), bool), jax.tree.map(chosen, sure(*arrays), usual)
+
+        return jax.lax.while_loop(lambda carry: carry[0], remedied, (jnp.any(poor), usual))[1]
+
+    @both.def_vmap
+    def batched(size: int, given: list[bool], *arrays: Array) -> tuple[PyTree, PyTree]:
+        axes = tuple(0 if each else None for each in given)
+        made = with_remedy(jax.vmap(quick, axes), jax.vmap(sure, axes))(*arrays)
+        return made, jax.tree.map(lambda _: True, made)
+
+    return both
 
 
 class Posterior(NamedTuple):
@@ -112,15 +133,20 @@ def posterior(predicted: Array, innovation: Array) -> Posterior:
         >>> [round(float(weight), 4) for weight in found.weights]
         [1.0, -1.0]
     """
+    return with_remedy(by_products, by_singular_values)(predicted, innovation)
+
+
+def by_products(predicted: Array, innovation: Array) -> tuple[Posterior, Array]:
+    """`posterior` by products of matrices, and whether the spread is too far beyond the error for them."""
     unit = jnp.eye(len(predicted), dtype=predicted.dtype)
     square = predicted @ predicted.T
     steep = is_steep(jnp.sqrt(jnp.sum(square**2)))
     inverse, root = square_roots(unit + jnp.where(steep, 0, square))
-    usual = Posterior(root, inverse, (innovation @ predicted.T) @ root @ root)
-    return only_where(steep, lambda: _by_singular_values(predicted, innovation), usual)
+    return Posterior(root, inverse, (innovation @ predicted.T) @ root @ root), steep
 
 
-def _by_singular_values(predicted: Array, innovation: Array) -> Posterior:
+def by_singular_values(predicted: Array, innovation: Array) -> Posterior:
+    """`posterior` by singular values."""
     axes, values, seen = singular_values(predicted)
     unit, wide = jnp.eye(len(predicted), dtype=predicted.dtype), jnp.sqrt(1 + values**2)
     weights = (innovation @ seen.T) * (values / wide**2) @ axes.T

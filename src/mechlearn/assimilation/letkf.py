@@ -1,5 +1,8 @@
 """Local filters: every number of the state is corrected by the observations near it."""
 
+from collections.abc import Callable
+from typing import Any
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,8 +10,8 @@ import numpy as np
 from jaxtyping import Array, PRNGKeyArray
 
 from ..core import Analysis
-from .enkf import transform
-from .ensemble import centred
+from .enkf import quick_transform, sure_transform
+from .ensemble import centred, with_remedy
 from .localisation import Localisation, require_places, sharing_a_place
 
 
@@ -47,17 +50,31 @@ class LETKF(Analysis):
         middle, differences = centred(predicted)
         innovation = observed - middle
 
-        def local(place: tuple[Array, Array, Array, Array]) -> Array:
-            index, weight, own_mean, own = place
-            return own_mean[:, None] + own @ transform(differences[:, index] * weight, innovation[index] * weight).T
-
         numbers = self.numbers
         places = (self.index, self.weight.astype(ensemble.dtype), mean[numbers], anomalies.T[numbers])
-        if len(numbers) <= self.block:
-            analysed = jax.vmap(local)(places)
-        else:
-            analysed = jax.lax.map(local, places, batch_size=self.block)
+        analysed = with_remedy(self._quick, self._sure)(differences, innovation, *places)
         return jnp.zeros_like(ensemble).at[:, numbers.ravel()].set(analysed.reshape(-1, len(ensemble)).T)
+
+    def _quick(self, differences: Array, innovation: Array, *places: Array) -> tuple[Array, Array]:
+        def local(place: tuple[Array, Array, Array, Array]) -> tuple[Array, Array]:
+            index, weight, mean, anomalies = place
+            turned, steep = quick_transform(differences[:, index] * weight, innovation[index] * weight)
+            return mean[:, None] + anomalies @ turned.T, steep
+
+        return self._everywhere(local, places)
+
+    def _sure(self, differences: Array, innovation: Array, *places: Array) -> Array:
+        def local(place: tuple[Array, Array, Array, Array]) -> Array:
+            index, weight, mean, anomalies = place
+            turned = sure_transform(differences[:, index] * weight, innovation[index] * weight)
+            return mean[:, None] + anomalies @ turned.T
+
+        return self._everywhere(local, places)
+
+    def _everywhere(self, local: Callable, places: tuple[Array, ...]) -> Any:
+        if len(self.numbers) <= self.block:
+            return jax.vmap(local)(places)
+        return jax.lax.map(local, places, batch_size=self.block)
 
 
 class LocalEAKF(Analysis):

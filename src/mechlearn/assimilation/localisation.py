@@ -118,13 +118,13 @@ class Localisation(eqx.Module):
         if wrap:
             seen, state = (np.where(np.array(box) > 0, np.mod(at, [b or 1.0 for b in box]), at) for at in (seen, state))
         tree, reach = KDTree(seen, boxsize=box if wrap else None), self.radius * TAPERS[self.taper].support
-        anywhere = np.isnan(state).any(axis=1)
-        state = np.where(anywhere[:, None], seen[0], state)
+        anywhere = np.any(np.isnan(state), axis=1, keepdims=True)
+        state = np.where(anywhere, seen[0], state)
         count = int(tree.query_ball_point(state, reach, return_length=True).max())
         count = len(seen) if np.any(anywhere) else max(1, min(count, len(seen), most or count))
         apart, index = tree.query(state, k=count, distance_upper_bound=reach * (1 + 1e-9))
         apart, index = apart.reshape(-1, count), index.reshape(-1, count)
-        apart, index = np.where(anywhere[:, None], 0, apart), np.where(anywhere[:, None], np.arange(count), index)
+        apart, index = np.where(anywhere, 0, apart), np.where(anywhere, np.arange(count), index)
         there = np.isfinite(apart)
         weight = np.asarray(TAPERS[self.taper].weight(jnp.asarray(np.where(there, apart, 0) / self.radius)))
         return np.where(there, index, 0).astype(np.int32), np.where(there, weight, 0).astype(np.float32)
