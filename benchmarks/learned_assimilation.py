@@ -33,7 +33,7 @@ from mechlearn.core import Analysis
 from mechlearn.couplings.embedded.hybrid_gain import HybridGain
 from mechlearn.experiments.studies._worlds import shallow_water
 
-ROUNDS, CYCLES, DAPPERS, FEW = 3, 20, 2, 8
+ROUNDS, CYCLES, DAPPERS, FEW = 3, 20, 2, 12
 
 
 class Nothing(Analysis):
@@ -103,12 +103,18 @@ def main() -> None:
     plain = Inflate(world.teacher.analysis, 1.05)
     cycle = {
         "network": ours(world.system, network(world), climate[:1], observed),
-        "gain": ours(world.system, gain(world, climate), climate[:FEW], observed),
+        "gain": ours(world.quick, gain(world, climate), climate[:FEW], observed),
         "LETKF": ours(world.system, plain, members, observed),
+        "LETKF, quick": ours(world.quick, plain, members, observed),
     }
     forecast = {
-        name: ours(world.system, Nothing(), climate[:count], observed)
-        for name, count in (("network", 1), ("gain", FEW), ("LETKF", world.members))
+        name: ours(system, Nothing(), climate[:count], observed)
+        for name, system, count in (
+            ("network", world.system, 1),
+            ("gain", world.quick, FEW),
+            ("LETKF", world.system, world.members),
+            ("LETKF, quick", world.quick, world.members),
+        )
     }
     analysis = {name: cycle[name] - forecast[name] for name in cycle}
     analysis["DAPPER's LETKF"] = dappers(world, members, observed)

@@ -143,8 +143,8 @@ def gradient_agrees(function, point, size):
             step = 1e-6 * max(1.0, abs(float(value[place])))
             high = function({**point, key: value.at[place].add(step)})
             low = function({**point, key: value.at[place].add(-step)})
-            # A difference of two sums is no better known than the rounding of what they sum up.
-            known = 1e-6 + np.finfo(float).eps * size / step
+            # A difference of two sums is no better known than the few roundings of what they sum up.
+            known = 1e-6 + 4 * np.finfo(float).eps * size / step
             np.testing.assert_allclose(
                 slopes[key][place], (high - low) / (2 * step), rtol=2e-4, atol=known, err_msg=f"{key}{list(place)}"
             )

@@ -12,7 +12,7 @@ from mechlearn.assimilation.cycle import Assimilation
 from mechlearn.assimilation.error import ObservationError
 from mechlearn.core import Model, Variable
 from mechlearn.couplings.embedded.cycling import taught_while_cycling
-from mechlearn.couplings.embedded.hybrid_gain import HybridGain, Inflation
+from mechlearn.couplings.embedded.hybrid_gain import HybridGain, Inflation, inverted
 from mechlearn.descent import Descent
 
 CLOUD = Variable("cloud", "1", ("y", "x"))
@@ -70,8 +70,17 @@ def test_untaught_it_is_the_sampled_gain(update):
     weights = np.linalg.solve(differences @ differences.T + (MEMBERS - 1) * np.eye(MEMBERS), differences)
     analysed = np.asarray(update(jnp.asarray(ensemble), jnp.asarray(predicted)))
     np.testing.assert_allclose(analysed.mean(axis=0), mean - middle @ weights.T @ anomalies, atol=1e-4)
-    narrowed = anomalies - 0.5 * differences @ weights.T @ anomalies
+    own = differences @ weights.T
+    narrowed = anomalies - (0.5 * own + 0.125 * own @ own) @ anomalies
     np.testing.assert_allclose(analysed - analysed.mean(axis=0), narrowed, atol=1e-4)
+
+
+def test_matrices_are_inverted_everywhere_at_once():
+    roots = np.random.default_rng(5).normal(size=(5, 7, 3, 2))
+    matrices = np.einsum("ikyx,jkyx->ijyx", roots, roots)
+    unit = np.broadcast_to(np.eye(5)[..., None, None], matrices.shape)
+    found = inverted(jnp.asarray(matrices))
+    np.testing.assert_allclose(np.einsum("ikyx,kjyx->ijyx", found, matrices), unit, atol=1e-3)
 
 
 def test_without_observations_nothing_moves(update):

@@ -103,5 +103,19 @@ def test_the_jets_break_into_eddies_that_go_on():
 
 
 def test_a_time_step_too_long_is_refused():
-    with pytest.raises(ValueError, match="gravity wave crosses a cell in 2525 s"):
+    with pytest.raises(ValueError, match="a time_step below 2525 s"):
         ShallowWater(time_step=3000.0)
+    with pytest.raises(ValueError, match="forward_backward: take a time_step below 1262 s"):
+        ShallowWater(scheme="forward_backward")
+
+
+def test_forward_backward_comes_to_the_same_as_steps_shorten():
+    state, away = eddies(16), []
+    reference = eqx.filter_jit(advance)(alone(size=16, time_step=100.0, steps=216), state)
+    for short in (8, 16):
+        model = alone(size=16, time_step=1200.0 / short, steps=18 * short, scheme="forward_backward")
+        later = eqx.filter_jit(advance)(model, state)
+        assert abs(float((later[0] - state[0]).mean())) < 1e-11
+        away.append(float(jnp.sqrt(jnp.mean((later - reference) ** 2))))
+    assert away[0] < 0.05 * float(jnp.sqrt(jnp.mean((reference - state) ** 2)))
+    assert away[1] < 0.6 * away[0]

@@ -62,7 +62,7 @@ def taught_while_cycling(
     length = seen.shape[1] // rounds
     if not length or seen.shape[:2] != wanted.shape[:2]:
         raise ValueError(f"observations and targets of {rounds} cycles at least, got {seen.shape} and {wanted.shape}")
-    width = gain.plane.state(jnp.broadcast_to(gain.plane.step, (*gain.plane.order.shape[:2], len(gain.plane.step))))
+    width = gain.plane.state(jnp.broadcast_to(gain.plane.step, (*gain.plane.order.shape[1:], len(gain.plane.step))))
     keys = jax.random.split(key, rounds + 1)
     noise = jax.random.normal(keys[0], (len(seen), members, wanted.shape[2]), wanted.dtype)
     now = Lanes(wanted[:, :1] + width * noise, jnp.full(len(seen), gain.inflation.factor, wanted.dtype))

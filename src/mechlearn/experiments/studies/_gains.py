@@ -13,7 +13,7 @@ from ...couplings.embedded.hybrid_gain import HybridGain, Inflation
 from ...descent import Descent
 from ._worlds import World
 
-LANES, WHOLE, INFLATIONS = 6, 400, (1.0, 1.02, 1.04, 1.06, 1.08)
+LANES, WHOLE, INFLATIONS = 6, 1200, (1.0, 1.02, 1.04, 1.06, 1.08)
 
 
 class Lessons(NamedTuple):
@@ -33,11 +33,11 @@ def taught(world: World, lessons: Lessons, members: int, rounds: int, epochs: in
     """A gain taught in rounds of its own cycles, and what to note of it."""
     key = jax.random.key(seed)
     climate = lessons.target[:, ::10].reshape(-1, lessons.target.shape[-1])
-    untaught = HybridGain.make(world.system, world.places, climate, key=key)
+    untaught = HybridGain.make(world.quick, world.places, climate, key=key)
     how = Descent(epochs=epochs, batch_size=8, learning_rate=3e-3, patience=0)
     begin = time.process_time()
     found = taught_while_cycling(
-        world.system, untaught, *lessons, members=members, weight=world.weight, rounds=rounds, how=how, key=key
+        world.quick, untaught, *lessons, members=members, weight=world.weight, rounds=rounds, how=how, key=key
     )
     spelt = ", ".join(f"{x:.3f}" for x in found.distance)
     seconds = time.process_time() - begin
@@ -65,11 +65,11 @@ def examined(
     world: World, gain: HybridGain, start: np.ndarray, observed: np.ndarray, members: int, timed: bool = True
 ) -> tuple[np.ndarray, float]:
     """The analyses of all cycles from one around a state, and seconds a cycle when compiled."""
-    width = gain.plane.state(jnp.broadcast_to(gain.plane.step, (*gain.plane.order.shape[:2], len(gain.plane.step))))
+    width = gain.plane.state(jnp.broadcast_to(gain.plane.step, (*gain.plane.order.shape[1:], len(gain.plane.step))))
     first = start + width * jax.random.normal(jax.random.key(5), (members, len(start)))
 
     def run() -> np.ndarray:
-        return np.asarray(world.system.run(gain, first, observed, key=jax.random.key(0), keep_mean=True).mean)
+        return np.asarray(world.quick.run(gain, first, observed, key=jax.random.key(0), keep_mean=True).mean)
 
     made = run()
     if not timed:

@@ -61,6 +61,12 @@ class World:
     variables: int = 1
     missing: float = 0.0
     spread: float = 1.0
+    scheme: Assimilation | None = None
+
+    @property
+    def quick(self) -> Assimilation:
+        """The system for the ensembles of learned gains: the same, or with a cheaper scheme in time."""
+        return self.scheme or self.system
 
     def record(self, cycles: int, seed: int) -> tuple[np.ndarray, np.ndarray, jax.Array]:
         """A truth, its observations with gaps, and a first ensemble drawn from what the model does at other times."""
@@ -90,8 +96,10 @@ def shallow_water(epochs: int, hours: int = 12, inflation: float = 1.05) -> Worl
     how = Descent(epochs=epochs, batch_size=16, learning_rate=2e-3, patience=0)
     networks = {"convolution": (3, 3, 3), "local": (3, 1, 1), "fixed_gain": (7,)}
     learners = {n: partial(Convolution, width=32, kernels=k, block=2, descent=how) for n, k in networks.items()}
+    error = ObservationError.of_variance(variance)
+    quick = ShallowWater(scheme="forward_backward", time_step=1200.0, steps=3 * hours)
     return World(
-        Assimilation(ShallowWater(), Stations(), ObservationError.of_variance(variance), every=2 * hours),
+        Assimilation(ShallowWater(), Stations(), error, every=2 * hours),
         np.arange(3 * count).reshape(3, CELLS, CELLS)[:, ::2, ::2].ravel(),
         Inflate(LETKF(where), inflation),
         20,
@@ -101,6 +109,7 @@ def shallow_water(epochs: int, hours: int = 12, inflation: float = 1.05) -> Worl
         "flow.shallow_water",
         variables=3,
         missing=0.1,
+        scheme=Assimilation(quick, Stations(), error),
     )
 
 
