@@ -99,6 +99,16 @@ class HybridGain(Analysis):
     Hamill & Snyder (2000), doi:10.1175/1520-0493(2000)128<2905:AHEKFV>2.0.CO;2; Penny (2014),
     doi:10.1175/MWR-D-13-00131.1; Sakov & Oke (2008), doi:10.1111/j.1600-0870.2007.00299.x. `make` builds one,
     `cycling.taught_while_cycling` teaches it.
+
+        >>> from mechlearn.assimilation.error import ObservationError
+        >>> from mechlearn.compose import Pass
+        >>> from mechlearn.mechanisms.flow.shallow_water import EASTWARD, HEIGHT, NORTHWARD, ShallowWater
+        >>> seen, error = Pass(EASTWARD, NORTHWARD, HEIGHT), ObservationError.of_variance(jnp.ones(192))
+        >>> system = Assimilation(ShallowWater(size=8), seen, error)
+        >>> climate = jax.random.normal(jax.random.key(0), (20, 192))
+        >>> gain = HybridGain.make(system, jnp.arange(192), climate, block=1, width=4, key=jax.random.key(1))
+        >>> system.run(gain, climate[:4], climate[4:6], key=jax.random.key(2)).ensemble.shape
+        (4, 192)
     """
 
     plane: Plane
@@ -161,11 +171,15 @@ class HybridGain(Analysis):
     def sampled(self, prior: "Prior", weights: Array) -> Array:
         """Sums (sum, state) of anomalies by `weights` (member, sum, block, block), as far as the context lets them."""
         plane = self.plane
-        fields = prior.anomalies.reshape(-1, 1, plane.variables, plane.size, plane.size)
-        fine = _around(plane.between, weights)[:, :, None]
-        # Member by member: XLA's own sum over the first axis is ten times slower.
-        made = sum(field * weight for field, weight in zip(fields, fine, strict=True))
-        return (plane.fields(prior.share) * made).reshape(weights.shape[1], -1)
+        fields = prior.anomalies.reshape(-1, plane.variables, plane.size, plane.size)
+        share = plane.fields(prior.share)
+
+        def one(own: Array) -> Array:
+            fine = _around(plane.between, own)[:, None]
+            # Member by member: XLA's own sum over the first axis is ten times slower.
+            return jnp.ravel(share * sum(field * weight for field, weight in zip(fields, fine, strict=True)))
+
+        return jax.lax.map(one, jnp.swapaxes(weights, 0, 1))
 
     def prior(self, ensemble: Array, misfits: Array) -> "Prior":
         """What is computed once of an ensemble (member, state) and its misfits (member, obs), 0 where none was seen."""
