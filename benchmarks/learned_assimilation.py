@@ -33,7 +33,7 @@ from mechlearn.core import Analysis
 from mechlearn.couplings.embedded.hybrid_gain import HybridGain
 from mechlearn.experiments.studies._worlds import shallow_water
 
-ROUNDS, CYCLES, DAPPERS, FEW = 3, 20, 2, 16
+ROUNDS, CYCLES, DAPPERS, FEW = 3, 20, 2, 14
 
 
 class Nothing(Analysis):

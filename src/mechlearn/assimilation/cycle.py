@@ -74,6 +74,7 @@ class Assimilation(eqx.Module):
     noise: ArrayLike | None = None
     every: int = eqx.field(static=True, default=1)
     reject: float | None = eqx.field(static=True, default=None)
+    together: int | None = eqx.field(static=True, default=None)
 
     def __check_init__(self) -> None:
         if not self.step.state:
@@ -224,7 +225,7 @@ class Assimilation(eqx.Module):
 
     def _filtered(self, analysis: Analysis, members: Array, advance, now: Now):
         noise_key, lost_key, key = jax.random.split(now.key, 3)
-        members, made = jax.vmap(lambda x: advance(x, now.place))(members)
+        members, made = self._forecast(members, lambda x: advance(x, now.place))
         if self.noise is not None:
             members = jax.vmap(self._disturbed)(members, jax.random.split(noise_key, len(members)))
             made = made | jax.vmap(self.fields_of)(members)
@@ -236,6 +237,11 @@ class Assimilation(eqx.Module):
         analysed = jnp.where(jnp.any(jnp.isfinite(now.observed)), analysed, members)
         method = analysis.adapt(misfit, target) if isinstance(analysis, Adaptive) else analysis
         return analysed, (members, analysed), method, (consistency, rejected, lost)
+
+    def _forecast(self, members: Array, advance) -> tuple[Array, Fields]:
+        if self.together is None:
+            return jax.vmap(advance)(members)
+        return jax.lax.map(advance, members, batch_size=self.together)
 
     def _smoothed(self, smoother: Smoother, members: Array, advance, now: Now):
         lost_key, key = jax.random.split(now.key)

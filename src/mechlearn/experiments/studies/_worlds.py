@@ -109,7 +109,7 @@ def shallow_water(epochs: int, hours: int = 12, inflation: float = 1.05) -> Worl
         "flow.shallow_water",
         variables=3,
         missing=0.1,
-        scheme=Assimilation(quick, Stations(), error),
+        scheme=Assimilation(quick, Stations(), error, together=1),
     )
 
 

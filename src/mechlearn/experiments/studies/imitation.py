@@ -44,7 +44,8 @@ def study(
     forecasts alone, for `endurance` cycles; errors are those of the first `test`, which the teacher goes through too.
 
     With `members` two learned gains of as small an ensemble are taught too: one towards the filter's analyses and,
-    with `gain_cycles`, one towards the truth of a run as long that the model made for the purpose.
+    with `gain_cycles`, one towards the truth of a run as long that the model made for the purpose. Their ensembles begin
+    with noise around the teacher's analysis half a `spin_up` before the test.
 
     Haerter & de Campos Velho (2008), doi:10.1016/j.apm.2007.09.006; Cintra & de Campos Velho (2018),
     doi:10.5772/intechopen.70791.
@@ -132,10 +133,14 @@ def _findings(place: World, exam: _Taught, students: dict, spin_up: int, test: i
     errors = {"filter": reference, "free_run": place.error(_free(place, start, len(truth)), truth)}
     errors["climatology"] = place.error(truth.mean(axis=0), truth)
     seconds = {"filter": exam.seconds}
+    early = spin_up // 2
     for name, analysis in students.items():
-        whole = place, analysis, start, exam.observed[spin_up:]
-        one = isinstance(analysis, LearnedAnalysis)
-        run, seconds[name] = _examined(*whole) if one else _gains.examined(*whole, members)
+        if isinstance(analysis, LearnedAnalysis):
+            run, seconds[name] = _examined(place, analysis, start, exam.observed[spin_up:])
+        else:
+            whole = place, analysis, exam.analysed[early - 1], exam.observed[early:]
+            run, seconds[name] = _gains.examined(*whole, members)
+            run = run[spin_up - early :]
         errors[name] = place.error(run, truth)
     scores: list[Score] = []
     for name, error in errors.items():

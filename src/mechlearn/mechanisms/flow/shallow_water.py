@@ -36,7 +36,7 @@ def tendency(state: Array, spacing: float, depth: ArrayLike, coriolis: ArrayLike
 
 def _around(state: Array) -> Array:
     """A plane and one cell of what lies beyond each edge: one padded copy and views of it are faster than rolls."""
-    # Without the barrier XLA pads anew for every view.
+    # Without the barriers, here and below, XLA computes anew for every view.
     return jax.lax.optimization_barrier(jnp.pad(state, ((0, 0), (1, 1), (1, 1)), mode="wrap"))
 
 
@@ -48,6 +48,7 @@ def _turned(around: Array, spacing: float, depth: ArrayLike, coriolis: ArrayLike
     spin = (_step_x(v)[1:] - _step_y(u)[:, 1:]) / spacing
     vorticity = (coriolis + spin) / _mean_x(_mean_y(layer))
     kinetic = 0.5 * (_mean_x(u**2)[:-1] + _mean_y(v**2)[:, :-1])
+    vorticity, east_flux, north_flux = jax.lax.optimization_barrier((vorticity, east_flux, north_flux))
     return (
         -(_step_x(east_flux)[1:-1] + _step_y(north_flux)[:, 1:-1]) / spacing,
         _mean_y(vorticity * _mean_x(north_flux))[:, :-1] - _step_x(kinetic)[1:] / spacing,
