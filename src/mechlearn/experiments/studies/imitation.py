@@ -44,8 +44,8 @@ def study(
     forecasts alone, for `endurance` cycles; errors are those of the first `test`, which the teacher goes through too.
 
     With `members` two learned gains of as small an ensemble are taught too: one towards the filter's analyses and,
-    with `gain_cycles`, one towards the truth of a run as long that the model made for the purpose. Their ensembles begin
-    with noise around the teacher's analysis half a `spin_up` before the test.
+    with `gain_cycles`, one towards the truth of a run as long that the model made for the purpose. Their ensembles
+    begin with noise around the teacher's analysis half a `spin_up` before the test.
 
     Haerter & de Campos Velho (2008), doi:10.1016/j.apm.2007.09.006; Cintra & de Campos Velho (2018),
     doi:10.5772/intechopen.70791.
