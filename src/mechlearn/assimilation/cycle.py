@@ -114,6 +114,7 @@ class Assimilation(eqx.Module):
         """
         forcing, fixed = forcing or {}, fixed or {}
         self._check_fields(forcing, fixed)
+        self.check_operator(forcing, fixed)
         state = self._start() if start is None else start
         advance = self._advance(forcing, fixed)
         settle = self._advance(jax.tree.map(lambda series: series[: self.every], forcing), fixed)
@@ -347,7 +348,7 @@ class Assimilation(eqx.Module):
             raise ValueError(f"forcing {short} must last {len(observed)} cycles of {self.every} steps")
 
     def _check_fields(self, forcing: Fields, fixed: Fields) -> None:
-        """Whether all that step and operator read is there, and what the operator gives is as much as has an error."""
+        """Whether all that step and operator read is there."""
         given, step = {*forcing, *fixed}, type(self.step).__name__
         missing = sorted(set(named(self.step.inputs)) - set(self.step.state) - given)
         if missing:
@@ -358,6 +359,9 @@ class Assimilation(eqx.Module):
                 f"the observation operator {type(self.operator).__name__} reads {unseen}, which {step} does not give "
                 f"(it gives {', '.join(named(self.step.outputs))}); give them in forcing or fixed, or observe another"
             )
+
+    def check_operator(self, forcing: Fields, fixed: Fields) -> None:
+        """Refuse an operator that gives more or less than has an error: asked once, where a run is compiled."""
         first = {name: jax.tree.map(lambda series: series[: self.every], forced) for name, forced in forcing.items()}
         seen = jax.eval_shape(lambda x: self._observe(self._advance(first, fixed)(x, 0)[1]), self._start())
         if len(self.error.root) != len(seen):
@@ -383,4 +387,5 @@ class Assimilation(eqx.Module):
 
 @eqx.filter_jit
 def _compiled(system: Assimilation, analysis, ensemble, observed, key, truth, forcing, fixed, keep_mean) -> History:
+    system.check_operator(forcing, fixed)
     return system.cycle(analysis, ensemble, observed, key, truth, forcing, fixed, keep_mean)
